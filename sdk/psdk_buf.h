@@ -23,11 +23,11 @@ struct psdk_buf {
     int failed;  /* 0, or the first failure's code */
 };
 
-/* Frees the bytes and empties the buffer (the ceiling stays). */
+/* Frees the bytes and empties the buffer, `failed` too (the ceiling stays). */
 void psdk_buf_done(struct psdk_buf *buf);
-/* Empties it, keeps the memory. */
+/* Empties it, `failed` too; keeps the memory. */
 void psdk_buf_clear(struct psdk_buf *buf);
-/* Wipes the bytes before freeing: for secrets. */
+/* Wipes the bytes before freeing: for secrets. (Blocks up to 64 KiB that a buffer outgrows are wiped always.) */
 void psdk_buf_wipe(struct psdk_buf *buf);
 /* Makes room for more bytes. All of these return PROV_OK, PROV_E_NOMEM or PROV_E_LIMIT. */
 int psdk_buf_reserve(struct psdk_buf *buf, size_t more_bytes);
@@ -41,7 +41,8 @@ int psdk_buf_add_hex(struct psdk_buf *buf, const void *data, size_t len);
 int psdk_buf_add_base64(struct psdk_buf *buf, const void *data, size_t len);
 /* The bytes as a C string ("" while empty), borrowed. */
 const char *psdk_buf_str(const struct psdk_buf *buf);
-/* Hands the bytes (malloc'ed, NUL-terminated, never NULL unless memory is out) to the caller; the buffer is empty afterwards. */
+/* Hands the bytes (malloc'ed, NUL-terminated) to the caller; the buffer is empty afterwards. NULL when an addition had
+ * failed or memory is out: `failed` is then still there for psdk_buf_check, and the bytes are freed. */
 char *psdk_buf_take(struct psdk_buf *buf);
 /* Turns `failed` into an error: PROV_OK or fills err. */
 int psdk_buf_check(const struct psdk_buf *buf, prov_error *err);

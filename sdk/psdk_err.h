@@ -31,7 +31,7 @@ int psdk_wrap(prov_error *err, const char *format, ...) PSDK_PRINTF(2, 3);
 /* Sets the outcome of an error that is there; returns err->code. */
 int psdk_outcome(prov_error *err, int outcome);
 
-/* "E_IO", "input/output error", the CLI's exit code, the HTTP status, the Python exception of a code. Static strings. */
+/* "E_IO", "input/output error", the CLI's exit code, the HTTP status, the Python exception of a code. Static. */
 const char *psdk_rc_name(int code);
 const char *psdk_rc_text(int code);
 int psdk_rc_exit(int code);

@@ -50,7 +50,8 @@ int psdk_eth_recover(const uint8_t digest[32], const uint8_t signature[65], uint
 /* 65 bytes from hex, with or without 0x, v 0/1/27/28 (normalised to 27/28). */
 bool psdk_eth_signature_parse(const char *text, uint8_t ret[65]);
 
-/* U256 as decimal text (at most 78 digits and a NUL) and back. false: not that, or past 2^256-1. */
+/* U256 as decimal text (at most 78 digits and a NUL) and back. false: not that (a value has one text: digits alone, no
+ * leading zero), or past 2^256-1. */
 void psdk_u256_format(const uint8_t value[32], char ret[79]);
 bool psdk_u256_parse(const char *text, uint8_t ret[32]);
 

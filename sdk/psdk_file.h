@@ -28,8 +28,11 @@ int psdk_sync_dir(const char *path, prov_error *err);
 /* Reads a whole regular file of at most max bytes, adding to ret. PROV_E_LIMIT when it is larger. */
 int psdk_read_file(const char *path, size_t max, struct psdk_buf *ret, prov_error *err);
 /* Replaces (or with exclusive = true creates, PROV_E_EXISTS when there) a file durably: temporary file in the same folder, fsync, rename or
- * link, fsync of the folder. On failure the old file stays and no temporary file is left. */
+ * link, fsync of the folder. On failure the old file stays and no temporary file is left; only when the folder cannot be
+ * synced after the rename (outcome UNKNOWN) is the new file there already. */
 int psdk_write_file(const char *path, const void *data, size_t len, mode_t mode, bool exclusive, prov_error *err);
+/* Renames within or between open folders without ever replacing. 0 or an errno (EEXIST: to is taken). */
+int psdk_rename_new(int from_dir, const char *from, int to_dir, const char *to);
 /* Makes path and its parents (mode for the new ones), durably. */
 int psdk_mkdirs(const char *path, mode_t mode, prov_error *err);
 /* The folder part of path into ret ("." when there is none). PROV_E_LIMIT when cap is too small. */

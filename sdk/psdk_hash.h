@@ -50,5 +50,7 @@ bool psdk_equal(const void *a, const void *b, size_t len);
 int psdk_random(void *ret, size_t len, prov_error *err);
 /* CRC-32C (Castagnoli), seed 0 or an earlier result. Uses SSE4.2 where the machine has it. */
 uint32_t psdk_crc32c(uint32_t seed, const void *data, size_t len);
+/* The same result without special instructions: for other machines, and to test one against the other. */
+uint32_t psdk_crc32c_portable(uint32_t seed, const void *data, size_t len);
 
 #endif

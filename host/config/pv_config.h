@@ -47,6 +47,9 @@ size_t pv_config_count(const struct pv_config *config, const char *path);
 const char *pv_config_item(const struct pv_config *config, const char *path, size_t index);
 /* Where a value came from: "flag --network", "environment RPC_URL", "/x/prov.yaml:12:5", "default"; NULL: no value. */
 const char *pv_config_origin(const struct pv_config *config, const char *path);
+/* The folder from which relative paths in a value, or in a section, count: that of the file which gave it (for a section:
+ * which chose its backend), the working directory for the environment and flags, else pv_config_dir. */
+const char *pv_config_base(const struct pv_config *config, const char *path);
 /* Calls each for every scalar below prefix ("store"), name relative to it, lists as repeated names, in file order. */
 void pv_config_each(const struct pv_config *config, const char *prefix,
                     void (*each)(void *ctx, const char *name, const char *value, const char *where), void *ctx);

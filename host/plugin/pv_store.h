@@ -19,6 +19,9 @@ void pv_store_close(struct pv_store *store);
 const char *pv_store_name(const struct pv_store *store);
 uint64_t pv_store_capabilities(const struct pv_store *store);
 bool pv_store_open_breaker(const struct pv_store *store);
+/* What it stands on, borrowed: for limits, cancelling, other ops (pv_instance.h). */
+struct pv_instance;
+struct pv_instance *pv_store_instance(struct pv_store *store);
 
 /* Reads a whole object of at most max bytes, adding to ret. ret_object may be NULL. */
 int pv_store_get(struct pv_store *store, const char *key, size_t max_bytes, struct psdk_buf *ret, prov_object *ret_object,
