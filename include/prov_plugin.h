@@ -225,8 +225,8 @@ typedef struct prov_plugin {
 #else
 #define PROV_PLUGIN_VISIBLE
 #endif
-#define PROV_PLUGIN_EXPORT PROV_PLUGIN_VISIBLE extern
-PROV_PLUGIN_EXPORT const prov_plugin prov_plugin_v1;
+#define PROV_PLUGIN_EXPORT PROV_PLUGIN_VISIBLE
+extern PROV_PLUGIN_EXPORT const prov_plugin prov_plugin_v1;
 
 /* ==== role prov.storage/1 ===========================================================================================
  * Keys are relative paths: segments [A-Za-z0-9._:+-]+ joined by "/", no segment "." or "..", at most 512 bytes. An object

@@ -39,8 +39,6 @@ static void add_digit(struct psdk_decimal *d, uint8_t c, unsigned *zeros)
         d->digits[d->n_digits++] = '0';
     if (d->n_digits < PSDK_DECIMAL_DIGITS)
         d->digits[d->n_digits++] = (char)c;
-    else
-        d->cut = true;
     *zeros = 0;
 }
 
@@ -263,7 +261,7 @@ void psdk_decimal_of_double(double value, struct psdk_decimal *ret)
 
 bool psdk_decimal_is_shortest(const struct psdk_decimal *d)
 {
-    if (d->cut || d->n_digits > DBL_DECIMAL_DIG)
+    if (d->n_digits > DBL_DECIMAL_DIG)
         return false;
     if (d->n_digits <= DBL_DIG && d->point > SAFE_MIN && d->point < SAFE_MAX)
         return true;

@@ -148,7 +148,7 @@ static bool array_split(const char *type, char ret_base[TYPE_TEXT_MAX], unsigned
     if (open == NULL || open == type || type[len - 1] != ']' || len >= TYPE_TEXT_MAX)
         return false;
     *ret_count = 0;
-    if (open[1] != ']') {
+    if (open + 2 != type + len) {
         size_t digits_len = (size_t)(type + len - 1 - (open + 1));
 
         if (digits_len >= sizeof digits)

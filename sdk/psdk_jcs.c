@@ -98,7 +98,8 @@ static int write_real(double value, struct psdk_buf *buf, prov_error *err)
     /* Up to 1e21 the canonical form has neither fraction nor exponent: it reads as an integer. */
     if (fabs(value) > (double)PSDK_JSON_INT_MAX && fabs(value) < 1e21)
         return psdk_fail(err, PROV_E_INVALID,
-                         "the canonical form of %.17g is an integer beyond +-9007199254740991; write it as a string", value);
+                         "the canonical form of %.17g is an integer beyond +-9007199254740991; write it as a string",
+                         value);
     return psdk_jcs_number(buf, value);
 }
 

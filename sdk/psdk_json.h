@@ -17,15 +17,15 @@
 #define PSDK_JSON_DEPTH 64
 #define PSDK_JSON_INT_MAX 9007199254740991LL
 
-/* Parses text. what names the input in errors ("metrics", "proof.json"): "WHAT:LINE:COLUMN: why", both from 1, columns in
- * characters. NULL on failure, with PROV_E_INVALID (or PROV_E_NOMEM; PROV_E_LIMIT: over PSDK_BUF_MAX bytes) in err. */
+/* Parses text. what names the input in errors ("metrics", "proof.json"): "WHAT:LINE:COLUMN: why", both from 1, columns
+ * in characters. NULL: failed, with PROV_E_INVALID, PROV_E_NOMEM or (over PSDK_BUF_MAX bytes) PROV_E_LIMIT in err. */
 json_t *psdk_json_parse(const char *text, size_t len, const char *what, prov_error *err);
 
 /* Appends the canonical form of value to buf. PROV_E_INVALID for what JCS or psdk_json_parse cannot express (NaN, NUL,
  * depth over PSDK_JSON_DEPTH, numbers whose canonical form is an integer beyond 2^53 - 1): buf then is as it was. */
 int psdk_jcs_write(const json_t *value, struct psdk_buf *buf, prov_error *err);
-/* Appends one canonical string literal (with quotes), or one canonical number (any finite one). What is not valid (UTF-8,
- * NUL, NaN) is PROV_E_INVALID and sets buf->failed. */
+/* Appends one canonical string literal (with quotes), or one canonical number (any finite one). What is not valid
+ * (UTF-8, NUL, NaN) is PROV_E_INVALID and sets buf->failed. */
 int psdk_jcs_string(struct psdk_buf *buf, const char *text, size_t len);
 int psdk_jcs_number(struct psdk_buf *buf, double value);
 /* Checks in one pass, without building values, that text is strict I-JSON in canonical form: same acceptance as

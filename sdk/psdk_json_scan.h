@@ -38,8 +38,7 @@ static inline uint8_t psdk_utf16_rank(uint8_t byte)
 #define PSDK_DECIMAL_DIGITS 20
 struct psdk_decimal {
     char digits[PSDK_DECIMAL_DIGITS + 1]; /* the first ones, as characters; not terminated */
-    unsigned n_digits;                    /* those in digits */
-    bool cut;                             /* there were more */
+    unsigned n_digits;                    /* those in digits; PSDK_DECIMAL_DIGITS: there may have been more */
     bool negative;
     bool whole; /* written without fraction and exponent */
     int point;  /* saturates far outside of a double's range */

@@ -40,7 +40,8 @@ static int check_int(const struct pv_layer *layer, const struct pv_yaml *node, c
     if (errno == 0 && number >= schema->min && number <= schema->max)
         return PROV_OK;
     if (strcmp(schema->path, "version") == 0)
-        return pv_config_fail(layer, node, err, "version: this prov reads version 1 of the file, not %.20s", shown(value));
+        return pv_config_fail(layer, node, err, "version: this prov reads version 1 of the file, not %.20s",
+                              shown(value));
     return pv_config_fail(layer, node, err, "%s: want %lld to %lld, got %.60s", value->path, (long long)schema->min,
                           (long long)schema->max, shown(value));
 }
@@ -53,8 +54,10 @@ static int check_bool(const struct pv_layer *layer, const struct pv_yaml *node, 
         return PROV_OK;
     for (size_t i = 0; value->plain && i < sizeof others / sizeof *others; i++)
         if (strcasecmp(value->text, others[i]) == 0)
-            return pv_config_fail(layer, node, err, "%s: want true or false, got '%s'; only these two words, in small letters, "
-                                  "are truth values here", value->path, value->text);
+            return pv_config_fail(layer, node, err,
+                                  "%s: want true or false, got '%s'; only these two words, in small letters, "
+                                  "are truth values here",
+                                  value->path, value->text);
     return wrong_type(layer, node, schema, value, err);
 }
 
@@ -106,18 +109,20 @@ int pv_config_check(const struct pv_layer *layer, const struct pv_yaml *node, co
         return psdk_parse_duration(value->text, &duration) ? PROV_OK : wrong_type(layer, node, schema, value, err);
     case PV_CFG_DRIVER:
         if (!driver_ok(value->text))
-            return pv_config_fail(layer, node, err, "%s: '%.60s' is not a backend's name; want small letters, digits and '-'",
+            return pv_config_fail(layer, node, err,
+                                  "%s: '%.60s' is not a backend's name; want small letters, digits and '-'",
                                   value->path, shown(value));
         break;
     default:
         if (*value->text == '\0')
-            return pv_config_fail(layer, node, err, "%s: want %s, got nothing", value->path, pv_cfg_type_name(schema->type));
+            return pv_config_fail(layer, node, err, "%s: want %s, got nothing", value->path,
+                                  pv_cfg_type_name(schema->type));
         break;
     }
     return schema->choices ? check_choice(layer, node, schema, value, err) : PROV_OK;
 }
 
-/* ---- values together ------------------------------------------------------------------------------------------------ */
+/* ---- values together --------------------------------------------------------------------------------------------- */
 /* Every network has a backend. entry is a value of one. */
 static int check_network(struct pv_config *config, const struct pv_entry *entry, prov_error *err)
 {
@@ -132,7 +137,8 @@ static int check_network(struct pv_config *config, const struct pv_entry *entry,
         return PROV_OK;
     bool parted = config->parted && strcmp(config->parted, section) == 0;
     return psdk_fail(err, PROV_E_CONFIG, "%s: %s has no 'plugin'; name its backend%s", entry->origin, section,
-                     parted ? " (what your own files say about it is not mixed with a file that you have not trusted)" : "");
+                     parted ? " (what your own files say about it is not mixed with a file that you have not trusted)"
+                            : "");
 }
 
 /* The network that is chosen is one of those defined. */
@@ -154,8 +160,9 @@ static int check_chosen(struct pv_config *config, prov_error *err)
         names[n++] = name;
     names[n] = NULL;
     const char *near = psdk_suggest(chosen->value, names);
-    return psdk_fail(err, PROV_E_CONFIG, "%s: chain.network: there is no network '%.60s' under networks%s%s%s", chosen->origin,
-                     chosen->secret ? "***" : chosen->value, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return psdk_fail(err, PROV_E_CONFIG, "%s: chain.network: there is no network '%.60s' under networks%s%s%s",
+                     chosen->origin, chosen->secret ? "***" : chosen->value, near ? "; did you mean '" : "",
+                     near ? near : "", near ? "'?" : "");
 }
 
 int pv_config_finish(struct pv_config *config, prov_error *err)

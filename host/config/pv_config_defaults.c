@@ -44,7 +44,7 @@ int pv_config_defaults(const struct pv_layer *layer, const char *section, prov_e
     return PROV_OK;
 }
 
-/* ---- environment names of earlier systems --------------------------------------------------------------------------- */
+/* ---- environment names of earlier systems ------------------------------------------------------------------------ */
 enum convert { TEXT, ITEM, COUNT, SECONDS };
 
 /* Names that fill the section of the implicit network `env`, which RPC_URL brings about. */
@@ -68,8 +68,8 @@ static bool all_digits(const char *text)
 }
 
 /* Puts one value whose origin is "environment NAME". */
-static int put_env(const struct pv_layer *layer, const char *name, const char *path, const char *text, enum convert convert,
-                   prov_error *err)
+static int put_env(const struct pv_layer *layer, const char *name, const char *path, const char *text,
+                   enum convert convert, prov_error *err)
 {
     char origin[128], with_unit[64];
     struct pv_layer own = *layer;
@@ -134,7 +134,8 @@ static int older_switches(const struct pv_layer *layer, prov_error *err)
         if (!local && strcasecmp(text, "auto") != 0 && strcasecmp(text, "web3") != 0)
             return psdk_fail(err, PROV_E_CONFIG, "environment %s: want auto, web3 or local, got '%.40s'", name, text);
         if (strcasecmp(text, "web3") == 0 && rank_of(layer->config, "chain.network") == PV_RANK_DEFAULT)
-            return psdk_fail(err, PROV_E_CONFIG, "environment %s: web3 needs RPC_URL or a chain.network; set one of them", name);
+            return psdk_fail(err, PROV_E_CONFIG,
+                             "environment %s: web3 needs RPC_URL or a chain.network; set one of them", name);
     }
     if (rc || !local || rank_of(layer->config, "chain.network") > PV_RANK_OLDER_ENV)
         return rc;
@@ -193,7 +194,7 @@ int pv_config_older_env(const struct pv_layer *layer, prov_error *err)
     return rc;
 }
 
-/* ---- store URLs ----------------------------------------------------------------------------------------------------- */
+/* ---- store URLs -------------------------------------------------------------------------------------------------- */
 static int put_text(const struct pv_layer *layer, const char *path, const char *text, prov_error *err)
 {
     struct pv_value value = {.path = path, .text = text, .plain = true};
@@ -245,7 +246,8 @@ int pv_config_store_url(const struct pv_layer *layer, const char *url, prov_erro
         return s3_url(layer, url + 5, err);
     bool file = strncmp(url, "file://", 7) == 0;
     if (!*url || (!file && strstr(url, "://")) || (file && url[7] != '/'))
-        return pv_config_fail(layer, NULL, err, "want s3://BUCKET/PREFIX, file:///FOLDER or a folder, got '%.80s'", url);
+        return pv_config_fail(layer, NULL, err, "want s3://BUCKET/PREFIX, file:///FOLDER or a folder, got '%.80s'",
+                              url);
     char *path = strdup(file ? url + 7 : url);
     if (!path)
         return psdk_fail(err, PROV_E_NOMEM, "configuration: out of memory");

@@ -83,7 +83,8 @@ int pv_config_flags(const struct pv_layer *layer, const struct pv_config_flag *f
         snprintf(origin, sizeof origin, "flag %s", flags[i].flag);
         own.name = origin;
         if (pv_secret_name(key ? key + 1 : flags[i].path))
-            return pv_config_fail(&own, NULL, err, "a secret is never given by a flag, where other users can see it; use the "
+            return pv_config_fail(&own, NULL, err,
+                                  "a secret is never given by a flag, where other users can see it; use the "
                                   "environment, a file of mode 0600 or a keystore");
         if (!pv_schema_find(flags[i].path) && !pv_schema_section(flags[i].path, &len))
             return pv_config_fail(&own, NULL, err, "unknown key '%s'", flags[i].path);

@@ -79,8 +79,8 @@ static int expand_one(const struct pv_layer *layer, const struct pv_yaml *node, 
     else if (value)
         psdk_buf_adds(out, value);
     else
-        return pv_config_fail(layer, node, err, "the environment variable %s is not set; set it, or write ${%s:-default}",
-                              name, name);
+        return pv_config_fail(layer, node, err,
+                              "the environment variable %s is not set; set it, or write ${%s:-default}", name, name);
     return PROV_OK;
 }
 
@@ -123,8 +123,9 @@ int pv_config_expand(const struct pv_layer *layer, const struct pv_yaml *node, s
     return psdk_buf_check(out, err);
 }
 
-/* ---- secrets -------------------------------------------------------------------------------------------------------- */
-/* Compares the end of key with word, "-" like "_", in any case: "Private-Key" and "my_private_key" are "private_key". */
+/* ---- secrets ----------------------------------------------------------------------------------------------------- */
+/* Compares the end of key with word, "-" like "_", in any case: "Private-Key" and "my_private_key" are "private_key".
+ */
 static bool ends_as(const char *key, const char *word)
 {
     size_t n = strlen(key), m = strlen(word);
@@ -150,16 +151,16 @@ static bool ends_as_any(const char *key, const char *const *words)
 
 bool pv_secret_name(const char *key)
 {
-    static const char *const words[] = {"private_key", "secret",  "password", "passwd", "passphrase",    "token", "secret_key",
-                                        "access_key",  "api_key", "apikey",   "pepper", "authorization", "cookie", "mnemonic",
-                                        NULL};
+    static const char *const words[] = {"private_key", "secret",        "password",   "passwd",   "passphrase",
+                                        "token",       "secret_key",    "access_key", "api_key",  "apikey",
+                                        "pepper",      "authorization", "cookie",     "mnemonic", NULL};
     return ends_as_any(key, words);
 }
 
 bool pv_secret_reference(const char *key)
 {
-    static const char *const words[] = {"file",  "fd",   "keystore",    "key_path", "key_dir", "exec", "hook",
-                                        "hooks", "command", "credentials", "sslkey",   NULL};
+    static const char *const words[] = {"file", "fd",    "keystore", "key_path",    "key_dir", "exec",
+                                        "hook", "hooks", "command",  "credentials", "sslkey",  NULL};
     return ends_as_any(key, words);
 }
 
@@ -185,7 +186,8 @@ bool pv_secret_in_url(const char *text)
     size_t len;
     const char *password;
     while ((password = find_password(text, &len, &text)) != NULL) {
-        bool variable = len > 3 && memcmp(password, "${", 2) == 0 && password[len - 1] == '}' && !memmem(password, len, ":-", 2);
+        bool variable =
+            len > 3 && memcmp(password, "${", 2) == 0 && password[len - 1] == '}' && !memmem(password, len, ":-", 2);
         if (len > 0 && !variable)
             return true;
     }
@@ -202,7 +204,8 @@ static size_t secret_member(const char *text)
         n++;
     }
     name[n] = '\0';
-    if (n == 0 || text[n] != '=' || !(pv_secret_name(name) || strcasecmp(name, "key") == 0 || strcasecmp(name, "sig") == 0))
+    if (n == 0 || text[n] != '=' ||
+        !(pv_secret_name(name) || strcasecmp(name, "key") == 0 || strcasecmp(name, "sig") == 0))
         return 0;
     return n + 1;
 }

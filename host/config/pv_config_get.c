@@ -115,7 +115,8 @@ static bool seen_before(const struct pv_config *config, size_t i, const char *pr
     size_t part = len + strcspn(path + len, ".");
     for (size_t k = 0; k < i; k++) {
         const char *other = config->entries[k].path;
-        if (pv_config_below(other, prefix) && strncmp(other, path, part) == 0 && (other[part] == '\0' || other[part] == '.'))
+        if (pv_config_below(other, prefix) && strncmp(other, path, part) == 0 &&
+            (other[part] == '\0' || other[part] == '.'))
             return true;
     }
     return false;

@@ -2,8 +2,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * A source (a file, the environment, a flag) is a layer. Its values are checked one by one and put into one flat list of
- * entries; a later layer replaces what an earlier one put. Tests and the fuzzer include this header; other floors do not.
+ * A source (a file, the environment, a flag) is a layer. Its values are checked one by one and put into one flat list
+ * of entries; a later layer replaces what an earlier one put. Tests and the fuzzer include this header; other floors do
+ * not.
  */
 #ifndef PV_CONFIG_IMPL_H
 #define PV_CONFIG_IMPL_H
@@ -13,25 +14,25 @@
 #define PV_CONFIG_MAX_BYTES ((size_t)1 << 20)
 #define PV_CONFIG_PATH_MAX 512 /* a dotted path with its NUL */
 #define PV_YAML_DEPTH 16
-#define PV_YAML_MEMBERS 2000   /* of one map or list */
-#define PV_YAML_NODES 5000    /* of one file */
+#define PV_YAML_MEMBERS 2000 /* of one map or list */
+#define PV_YAML_NODES 5000   /* of one file */
 
-/* ---- YAML ---------------------------------------------------------------------------------------------------------- */
+/* ---- YAML -------------------------------------------------------------------------------------------------------- */
 enum pv_yaml_kind { PV_YAML_SCALAR, PV_YAML_LIST, PV_YAML_MAP };
 
 struct pv_yaml {
     enum pv_yaml_kind kind;
-    bool plain;                        /* a scalar without quotes */
-    unsigned line, column;             /* from 1; columns count characters */
-    unsigned key_line, key_column;     /* of the key, in a map */
-    char *key;                         /* in a map; owned */
-    char *text;                        /* of a scalar; owned */
-    size_t n;                          /* number of children */
+    bool plain;                          /* a scalar without quotes */
+    unsigned line, column;               /* from 1; columns count characters */
+    unsigned key_line, key_column;       /* of the key, in a map */
+    char *key;                           /* in a map; owned */
+    char *text;                          /* of a scalar; owned */
+    size_t n;                            /* number of children */
     struct pv_yaml *first, *last, *next; /* children in file order; owned */
 };
 
-/* Parses one document: UTF-8, no anchors, aliases, tags, merge keys, duplicate or odd keys. *ret = NULL for a file without
- * values. Errors are PROV_E_CONFIG "NAME:LINE:COLUMN: why". The caller frees *ret. */
+/* Parses one document: UTF-8, no anchors, aliases, tags, merge keys, duplicate or odd keys. *ret = NULL for a file
+ * without values. Errors are PROV_E_CONFIG "NAME:LINE:COLUMN: why". The caller frees *ret. */
 int pv_yaml_parse(const char *text, size_t len, const char *name, struct pv_yaml **ret, prov_error *err);
 void pv_yaml_free(struct pv_yaml *node);
 /* The member of a map, or NULL. */
@@ -41,7 +42,7 @@ bool pv_yaml_is_null(const struct pv_yaml *node);
 /* Length of the well-formed UTF-8 sequence (RFC 3629) at text, of which left > 0 bytes are there; 0: not one. */
 size_t pv_utf8_length(const char *text, size_t left);
 
-/* ---- schema -------------------------------------------------------------------------------------------------------- */
+/* ---- schema ------------------------------------------------------------------------------------------------------ */
 enum pv_cfg_type {
     PV_CFG_STRING,
     PV_CFG_INT,
@@ -79,8 +80,16 @@ const struct pv_schema *pv_schema_section(const char *path, size_t *ret_len);
 void pv_schema_suggest(const char *parent, const char *key, char *ret, size_t cap);
 const char *pv_cfg_type_name(enum pv_cfg_type type);
 
-/* ---- layers and entries -------------------------------------------------------------------------------------------- */
-enum pv_rank { PV_RANK_DEFAULT, PV_RANK_SYSTEM, PV_RANK_USER, PV_RANK_PROJECT, PV_RANK_OLDER_ENV, PV_RANK_ENV, PV_RANK_FLAG };
+/* ---- layers and entries ------------------------------------------------------------------------------------------ */
+enum pv_rank {
+    PV_RANK_DEFAULT,
+    PV_RANK_SYSTEM,
+    PV_RANK_USER,
+    PV_RANK_PROJECT,
+    PV_RANK_OLDER_ENV,
+    PV_RANK_ENV,
+    PV_RANK_FLAG
+};
 
 struct pv_layer {
     struct pv_config *config;
@@ -93,14 +102,14 @@ struct pv_layer {
 
 struct pv_entry {
     char *path;
-    char *parts;  /* path with a NUL for each dot: names of members are borrowed from it */
-    char *value;  /* NULL: an empty list */
+    char *parts; /* path with a NUL for each dot: names of members are borrowed from it */
+    char *value; /* NULL: an empty list */
     char *origin;
     char *base;
     enum pv_rank rank;
     bool trusted;
-    bool list;   /* element of a list: the last part of path is its index */
-    bool plain;  /* not quoted: may be shown as a number or a truth value */
+    bool list;  /* element of a list: the last part of path is its index */
+    bool plain; /* not quoted: may be shown as a number or a truth value */
     bool secret;
 };
 
@@ -120,8 +129,8 @@ char *pv_config_place(const struct pv_layer *layer, const struct pv_yaml *node);
 /* PLACE: 'WHAT' is not allowed in a project file that you have not trusted; ... */
 int pv_config_refuse(const struct pv_layer *layer, const struct pv_yaml *node, const char *what, prov_error *err);
 /* Parent and name -> "parent.name" in ret (PV_CONFIG_PATH_MAX). */
-int pv_config_join(const struct pv_layer *layer, const struct pv_yaml *node, const char *parent, const char *name, char *ret,
-                   prov_error *err);
+int pv_config_join(const struct pv_layer *layer, const struct pv_yaml *node, const char *parent, const char *name,
+                   char *ret, prov_error *err);
 
 /* One value on its way in. */
 struct pv_value {
@@ -130,7 +139,8 @@ struct pv_value {
     bool plain, secret, item;
 };
 /* Checks a value's type, makes a path absolute, and puts it. An item is appended to the list at path. */
-int pv_config_put(const struct pv_layer *layer, const struct pv_yaml *node, const struct pv_value *value, prov_error *err);
+int pv_config_put(const struct pv_layer *layer, const struct pv_yaml *node, const struct pv_value *value,
+                  prov_error *err);
 /* Puts an empty list. */
 int pv_config_put_empty(const struct pv_layer *layer, const struct pv_yaml *node, const char *path, prov_error *err);
 /* Removes path and everything below it. */
@@ -149,11 +159,11 @@ int pv_config_walk(const struct pv_layer *layer, const struct pv_yaml *root, con
 /* Values that only make sense together: required ones, names that must exist. */
 int pv_config_finish(struct pv_config *config, prov_error *err);
 
-/* ---- expansion, secrets -------------------------------------------------------------------------------------------- */
+/* ---- expansion, secrets ------------------------------------------------------------------------------------------ */
 /* The value of a variable that is set and not empty, or NULL. */
 const char *pv_env_get(const char *const *environment, const char *name);
-/* Expands ${VAR}, ${VAR:-default} and $$ of a scalar. *ret_expanded: a variable was used; *ret_secret: its name is one of a
- * secret. The caller wipes out. */
+/* Expands ${VAR}, ${VAR:-default} and $$ of a scalar. *ret_expanded: a variable was used; *ret_secret: its name is one
+ * of a secret. The caller wipes out. */
 int pv_config_expand(const struct pv_layer *layer, const struct pv_yaml *node, struct psdk_buf *out, bool *ret_expanded,
                      bool *ret_secret, prov_error *err);
 /* Whether a key holds a secret itself ("private_key"), or names a file, key or command ("private_key_file"). */
@@ -164,7 +174,7 @@ bool pv_secret_in_url(const char *text);
 /* text with passwords of URLs and of DSNs replaced by "***". */
 int pv_secret_redact(const char *text, struct psdk_buf *out);
 
-/* ---- sources ------------------------------------------------------------------------------------------------------- */
+/* ---- sources ----------------------------------------------------------------------------------------------------- */
 int pv_config_defaults(const struct pv_layer *layer, const char *section, prov_error *err);
 int pv_config_older_env(const struct pv_layer *layer, prov_error *err);
 int pv_config_env(const struct pv_layer *layer, prov_error *err);
@@ -178,11 +188,14 @@ int pv_env_switch(const char *name, const char *text, bool *ret, prov_error *err
  * may be able to change it. */
 int pv_config_read(const char *path, bool with_private, struct psdk_buf *out, bool *ret_found, prov_error *err);
 /* Whether user_dir/trusted has this content under this absolute path. */
-int pv_config_is_trusted(const char *user_dir, const char *path, const struct psdk_buf *content, bool *ret, prov_error *err);
-/* user_dir from the environment ($XDG_CONFIG_HOME/prov or ~/.config/prov), malloc'ed, or NULL. environment NULL: the process's. */
+int pv_config_is_trusted(const char *user_dir, const char *path, const struct psdk_buf *content, bool *ret,
+                         prov_error *err);
+/* user_dir from the environment ($XDG_CONFIG_HOME/prov or ~/.config/prov), malloc'ed, or NULL. environment NULL: the
+ * process's. */
 char *pv_config_default_user_dir(const char *const *environment);
 
-/* Loads one text as if it were a project file, with no other file and no environment names applied: for tests and fuzzing. */
+/* Loads one text as if it were a project file, with no other file and no environment names applied: for tests and
+ * fuzzing. */
 int pv_config_load_text(const char *text, size_t len, const char *name, bool trusted, const char *const *environment,
                         struct pv_config **ret, prov_error *err);
 

@@ -23,8 +23,8 @@ struct load {
     const struct pv_config_source *source;
     const char *const *environ;
     struct pv_config *config;
-    char *work_dir;    /* absolute */
-    char *user_file;   /* may be NULL */
+    char *work_dir;  /* absolute */
+    char *user_file; /* may be NULL */
     const char *system_file;
     prov_error *err;
 };
@@ -36,12 +36,12 @@ static int no_memory(prov_error *err)
 
 static struct pv_layer layer_of(const struct load *load, const char *name, const char *base, enum pv_rank rank)
 {
-    struct pv_layer layer = {.config = load->config, .name = name, .base = base, .rank = rank, .trusted = true,
-                             .environ = load->environ};
+    struct pv_layer layer = {
+        .config = load->config, .name = name, .base = base, .rank = rank, .trusted = true, .environ = load->environ};
     return layer;
 }
 
-/* ---- defaults ------------------------------------------------------------------------------------------------------- */
+/* ---- defaults ---------------------------------------------------------------------------------------------------- */
 static int put_default(const struct pv_layer *layer, const char *path, const char *text, bool item, prov_error *err)
 {
     struct pv_value value = {.path = path, .text = text, .plain = true, .item = item};
@@ -80,7 +80,7 @@ static int folder_defaults(struct load *load, const struct pv_layer *layer)
         free(text);
         text = NULL;
     }
-    int n = xdg && *xdg == '/'    ? asprintf(&text, "%s/prov", xdg)
+    int n = xdg && *xdg == '/'     ? asprintf(&text, "%s/prov", xdg)
             : home && *home == '/' ? asprintf(&text, "%s/.local/state/prov", home)
                                    : 0;
     if (n < 0)
@@ -103,7 +103,7 @@ static int load_defaults(struct load *load)
     return rc;
 }
 
-/* ---- files ---------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 /* Merges one text; layer->trusted is found out for project files. */
 static int load_text(struct pv_layer *layer, const struct psdk_buf *text, const char *prefix, prov_error *err)
 {
@@ -233,7 +233,7 @@ static int load_project(struct load *load)
     return rc;
 }
 
-/* ---- finding -------------------------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------------------------------------- */
 /* prov.yaml in dir or a folder above it; *ret stays NULL when there is none. */
 static int search_up(const char *dir, char **ret, prov_error *err)
 {

@@ -13,25 +13,30 @@
 /* path, type, flags, min, max, choices, default, doc. A parent stands before its members. */
 static const struct pv_schema table[] = {
     {"version", PV_CFG_INT, 0, 1, 1, NULL, "1", "version of the file's format"},
-    {"store", PV_CFG_OPEN, 0, 0, 0, NULL, NULL, "where streams and versions are kept; further members are the backend's options"},
+    {"store", PV_CFG_OPEN, 0, 0, 0, NULL, NULL,
+     "where streams and versions are kept; further members are the backend's options"},
     {"store.plugin", PV_CFG_DRIVER, 0, 0, 0, NULL, NULL, "storage backend"},
     {"chain", PV_CFG_SECTION, 0, 0, 0, NULL, NULL, "which network is used"},
     {"chain.network", PV_CFG_STRING, 0, 0, 0, NULL, NULL, "a name under networks"},
-    {"chain.fallback", PV_CFG_DRIVER, 0, 0, 0, NULL, NULL, "backend that answers deferrable operations while the network fails, or off"},
+    {"chain.fallback", PV_CFG_DRIVER, 0, 0, 0, NULL, NULL,
+     "backend that answers deferrable operations while the network fails, or off"},
     {"networks", PV_CFG_NAMED, 0, 0, 0, NULL, NULL, "networks by name"},
     {"networks.*", PV_CFG_OPEN, 0, 0, 0, NULL, NULL, "one network; further members are the backend's options"},
     {"networks.*.plugin", PV_CFG_DRIVER, REQUIRED, 0, 0, NULL, NULL, "chain backend"},
     {"reward", PV_CFG_OPEN, 0, 0, 0, NULL, NULL, "reward computation; further members are the backend's options"},
     {"reward.plugin", PV_CFG_DRIVER, 0, 0, 0, NULL, NULL, "reward backend"},
-    {"catalog", PV_CFG_OPEN, 0, 0, 0, NULL, NULL, "the index and operational state; further members are the backend's options"},
+    {"catalog", PV_CFG_OPEN, 0, 0, 0, NULL, NULL,
+     "the index and operational state; further members are the backend's options"},
     {"catalog.plugin", PV_CFG_DRIVER, 0, 0, 0, NULL, NULL, "catalog backend"},
     {"record", PV_CFG_SECTION, 0, 0, 0, NULL, NULL, "what is recorded, and when it is sealed"},
     {"record.batch_size", PV_CFG_INT, 0, 1, 65536, NULL, "10", "records that close a batch"},
     {"record.max_delay", PV_CFG_DURATION, 0, 0, 0, NULL, "1s", "time after which a batch is closed"},
-    {"record.fingerprint_checkpoints", PV_CFG_BOOL, 0, 0, 0, NULL, "true", "record a fingerprint of each training checkpoint"},
+    {"record.fingerprint_checkpoints", PV_CFG_BOOL, 0, 0, 0, NULL, "true",
+     "record a fingerprint of each training checkpoint"},
     {"record.record_challenges", PV_CFG_BOOL, 0, 0, 0, NULL, "true", "keep the challenges of validations"},
     {"record.auto_verify", PV_CFG_BOOL, 0, 0, 0, NULL, "true", "verify each proof as it is made"},
-    {"record.context", PV_CFG_LIST, 0, 0, 0, "git libraries !command !host", "git,libraries", "facts about the run that are recorded"},
+    {"record.context", PV_CFG_LIST, 0, 0, 0, "git libraries !command !host", "git,libraries",
+     "facts about the run that are recorded"},
     {"anchor", PV_CFG_SECTION, 0, 0, 0, NULL, NULL, "when tree heads are anchored on the chain"},
     {"anchor.when", PV_CFG_LIST, 0, 0, 0, "version proof seal manual", "version,proof", "events that anchor"},
     {"anchor.min_interval", PV_CFG_DURATION, 0, 0, 0, NULL, "10m", "least time between two anchors of one event"},
@@ -62,15 +67,19 @@ const struct pv_schema *pv_schema_table(void)
 
 const char *pv_cfg_type_name(enum pv_cfg_type type)
 {
-    static const char *const names[] = {
-        [PV_CFG_STRING] = "a string",        [PV_CFG_INT] = "a whole number",
-        [PV_CFG_BOOL] = "true or false",     [PV_CFG_DURATION] = "a duration such as 500ms, 10s or 1h30m",
-        [PV_CFG_PATH] = "a path",            [PV_CFG_DRIVER] = "a backend's name",
-        [PV_CFG_LIST] = "a list of strings", [PV_CFG_PATHS] = "a list of paths",
-        [PV_CFG_PINS] = "a map of names to SHA-256 digests",
-        [PV_CFG_LISTS] = "a map of names to lists",
-        [PV_CFG_SECTION] = "a map",          [PV_CFG_NAMED] = "a map",
-        [PV_CFG_OPEN] = "a map"};
+    static const char *const names[] = {[PV_CFG_STRING] = "a string",
+                                        [PV_CFG_INT] = "a whole number",
+                                        [PV_CFG_BOOL] = "true or false",
+                                        [PV_CFG_DURATION] = "a duration such as 500ms, 10s or 1h30m",
+                                        [PV_CFG_PATH] = "a path",
+                                        [PV_CFG_DRIVER] = "a backend's name",
+                                        [PV_CFG_LIST] = "a list of strings",
+                                        [PV_CFG_PATHS] = "a list of paths",
+                                        [PV_CFG_PINS] = "a map of names to SHA-256 digests",
+                                        [PV_CFG_LISTS] = "a map of names to lists",
+                                        [PV_CFG_SECTION] = "a map",
+                                        [PV_CFG_NAMED] = "a map",
+                                        [PV_CFG_OPEN] = "a map"};
     return names[type];
 }
 

@@ -33,7 +33,8 @@ int pv_config_fail(const struct pv_layer *layer, const struct pv_yaml *node, pro
 char *pv_config_place(const struct pv_layer *layer, const struct pv_yaml *node)
 {
     char *place = NULL;
-    int n = node ? asprintf(&place, "%s:%u:%u", layer->name, node->line, node->column) : asprintf(&place, "%s", layer->name);
+    int n = node ? asprintf(&place, "%s:%u:%u", layer->name, node->line, node->column)
+                 : asprintf(&place, "%s", layer->name);
     return n < 0 ? NULL : place;
 }
 
@@ -41,11 +42,12 @@ int pv_config_refuse(const struct pv_layer *layer, const struct pv_yaml *node, c
 {
     return pv_config_fail(layer, node, err,
                           "%s is not allowed in a project file that you have not trusted; read it, then run: "
-                          "prov config trust %s", what, layer->name);
+                          "prov config trust %s",
+                          what, layer->name);
 }
 
-int pv_config_join(const struct pv_layer *layer, const struct pv_yaml *node, const char *parent, const char *name, char *ret,
-                   prov_error *err)
+int pv_config_join(const struct pv_layer *layer, const struct pv_yaml *node, const char *parent, const char *name,
+                   char *ret, prov_error *err)
 {
     int n = snprintf(ret, PV_CONFIG_PATH_MAX, "%s%s%s", parent, *parent ? "." : "", name);
     if (n < 0 || n >= PV_CONFIG_PATH_MAX)
@@ -110,8 +112,8 @@ struct pv_entry *pv_config_find(const struct pv_config *config, const char *path
     return NULL;
 }
 
-static int add_entry(const struct pv_layer *layer, const struct pv_yaml *node, const char *path, const struct pv_value *value,
-                     prov_error *err)
+static int add_entry(const struct pv_layer *layer, const struct pv_yaml *node, const char *path,
+                     const struct pv_value *value, prov_error *err)
 {
     struct pv_config *config = layer->config;
     if (config->n == config->cap) {
@@ -122,7 +124,10 @@ static int add_entry(const struct pv_layer *layer, const struct pv_yaml *node, c
         config->entries = grown;
         config->cap = cap;
     }
-    struct pv_entry entry = {.rank = layer->rank, .trusted = layer->trusted, .list = value->item, .plain = value->plain,
+    struct pv_entry entry = {.rank = layer->rank,
+                             .trusted = layer->trusted,
+                             .list = value->item,
+                             .plain = value->plain,
                              .secret = value->secret};
     entry.path = strdup(path);
     entry.parts = strdup(path);
@@ -185,14 +190,17 @@ static int absolute(const struct pv_layer *layer, const struct pv_yaml *node, co
     return psdk_buf_check(out, err);
 }
 
-int pv_config_put(const struct pv_layer *layer, const struct pv_yaml *node, const struct pv_value *value, prov_error *err)
+int pv_config_put(const struct pv_layer *layer, const struct pv_yaml *node, const struct pv_value *value,
+                  prov_error *err)
 {
     const struct pv_schema *schema = pv_schema_find(value->path);
     struct pv_value own = *value;
     struct psdk_buf path_text = {0};
     char path[PV_CONFIG_PATH_MAX], index[24];
-    size_t at = 0;
+    const char *key = strrchr(value->path, '.');
+    size_t at = 0, section;
 
+    own.secret |= key && pv_schema_section(value->path, &section) && pv_secret_name(key + 1);
     int rc = schema ? pv_config_check(layer, node, schema, value, err) : PROV_OK;
     if (!rc && schema && (schema->type == PV_CFG_PATH || schema->type == PV_CFG_PATHS)) {
         rc = absolute(layer, node, value->text, &path_text, err);

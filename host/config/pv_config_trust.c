@@ -103,10 +103,11 @@ static void digest_hex(const struct psdk_buf *content, char ret[PSDK_SHA256_HEX]
     psdk_hex(digest, sizeof digest, ret);
 }
 
-int pv_config_is_trusted(const char *user_dir, const char *path, const struct psdk_buf *content, bool *ret, prov_error *err)
+int pv_config_is_trusted(const char *user_dir, const char *path, const struct psdk_buf *content, bool *ret,
+                         prov_error *err)
 {
     struct psdk_buf list = {0};
-    char hex[PSDK_SHA256_HEX], *file = NULL;
+    char hex[PSDK_SHA256_HEX], *file = NULL, *real = NULL;
     int rc;
 
     *ret = false;
@@ -116,15 +117,19 @@ int pv_config_is_trusted(const char *user_dir, const char *path, const struct ps
         return psdk_fail(err, PROV_E_NOMEM, "configuration: out of memory");
     rc = read_trusted(file, &list, err);
     digest_hex(content, hex);
-    size_t path_len = strlen(path);
+    real = realpath(path, NULL); /* as pv_config_trust writes it */
+    size_t path_len = real ? strlen(real) : 0;
+    if (!real)
+        psdk_buf_clear(&list);
     for (const char *line = psdk_buf_str(&list); !rc && *line && !psdk_sha256_broken();) {
         size_t n = strcspn(line, "\n");
         if (n == 66 + path_len && memcmp(line, hex, 64) == 0 && memcmp(line + 64, "  ", 2) == 0 &&
-            memcmp(line + 66, path, path_len) == 0)
+            memcmp(line + 66, real, path_len) == 0)
             *ret = true;
         line += n + (line[n] == '\n');
     }
     psdk_buf_done(&list);
+    free(real);
     free(file);
     return rc;
 }
@@ -195,7 +200,8 @@ int pv_config_trust(const char *file, const char *user_dir, prov_error *err)
         rc = psdk_fail(err, PROV_E_NOT_FOUND, "%s: no such file", file);
     if (!rc) {
         digest_hex(&content, hex);
-        rc = psdk_sha256_broken() ? psdk_fail(err, PROV_E_INTERNAL, "SHA-256 does not work here") : record(dir, real, hex, err);
+        rc = psdk_sha256_broken() ? psdk_fail(err, PROV_E_INTERNAL, "SHA-256 does not work here")
+                                  : record(dir, real, hex, err);
     }
     psdk_buf_done(&content);
     free(real);

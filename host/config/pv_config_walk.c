@@ -18,7 +18,8 @@ static struct pv_yaml key_of(const struct pv_yaml *child)
 static int want(const struct pv_layer *layer, const struct pv_yaml *node, const char *path, enum pv_cfg_type type,
                 prov_error *err)
 {
-    static const char *const kinds[] = {[PV_YAML_SCALAR] = "a single value", [PV_YAML_LIST] = "a list", [PV_YAML_MAP] = "a map"};
+    static const char *const kinds[] = {
+        [PV_YAML_SCALAR] = "a single value", [PV_YAML_LIST] = "a list", [PV_YAML_MAP] = "a map"};
     if (pv_yaml_is_null(node))
         return pv_config_fail(layer, node, err, "%s has no value; give one, or remove the key", path);
     return pv_config_fail(layer, node, err, "%s: want %s, got %s", path, pv_cfg_type_name(type), kinds[node->kind]);
@@ -30,8 +31,8 @@ static bool has_literal(const char *text)
 }
 
 /* key: the name that says whether the value is a secret. */
-static int put_scalar(const struct pv_layer *layer, const struct pv_yaml *node, const char *path, const char *key, bool item,
-                      prov_error *err)
+static int put_scalar(const struct pv_layer *layer, const struct pv_yaml *node, const char *path, const char *key,
+                      bool item, prov_error *err)
 {
     struct psdk_buf text = {0};
     bool expanded = false, secret = false;
@@ -40,8 +41,10 @@ static int put_scalar(const struct pv_layer *layer, const struct pv_yaml *node, 
     if (pv_yaml_is_null(node))
         return want(layer, node, path, PV_CFG_STRING, err);
     if ((pv_secret_name(key) && has_literal(node->text)) || pv_secret_in_url(node->text))
-        return pv_config_fail(layer, node, err, "%s: a secret written into a file; use ${VARIABLE}, a file of mode 0600 named by "
-                              "a key that ends in _file, or a keystore", path);
+        return pv_config_fail(layer, node, err,
+                              "%s: a secret written into a file; use ${VARIABLE}, a file of mode 0600 named by "
+                              "a key that ends in _file, or a keystore",
+                              path);
     rc = pv_config_expand(layer, node, &text, &expanded, &secret, err);
     if (!rc) {
         struct pv_value value = {.path = path,
@@ -55,7 +58,8 @@ static int put_scalar(const struct pv_layer *layer, const struct pv_yaml *node, 
     return rc;
 }
 
-static int put_list(const struct pv_layer *layer, const struct pv_yaml *node, const char *path, const char *key, prov_error *err)
+static int put_list(const struct pv_layer *layer, const struct pv_yaml *node, const char *path, const char *key,
+                    prov_error *err)
 {
     pv_config_clear(layer->config, path);
     if (node->n == 0)
@@ -133,7 +137,8 @@ static int check_name(const struct pv_layer *layer, const struct pv_yaml *child,
 {
     struct pv_yaml at = key_of(child);
     if (strcmp(child->key, "env") == 0)
-        return pv_config_fail(layer, &at, err, "the network 'env' is the one that RPC_URL in the environment defines; "
+        return pv_config_fail(layer, &at, err,
+                              "the network 'env' is the one that RPC_URL in the environment defines; "
                               "give this one another name");
     if (strpbrk(child->key, ":/@+"))
         return pv_config_fail(layer, &at, err, "a network's name is letters, digits, '_' and '-'");
@@ -141,8 +146,8 @@ static int check_name(const struct pv_layer *layer, const struct pv_yaml *child,
 }
 
 /* One key that the table knows. */
-static int walk_known(const struct pv_layer *layer, const struct pv_yaml *node, const struct pv_schema *row, const char *path,
-                      prov_error *err)
+static int walk_known(const struct pv_layer *layer, const struct pv_yaml *node, const struct pv_schema *row,
+                      const char *path, prov_error *err)
 {
     bool container = row->type >= PV_CFG_PINS, list = row->type == PV_CFG_LIST || row->type == PV_CFG_PATHS;
     char what[PV_CONFIG_PATH_MAX + 2];
@@ -224,7 +229,8 @@ int pv_config_walk(const struct pv_layer *layer, const struct pv_yaml *root, con
         return PROV_OK;
     if (*prefix && pv_yaml_get(root, prefix)) {
         struct pv_yaml at = key_of(pv_yaml_get(root, prefix));
-        return pv_config_fail(layer, &at, err, "a file of %s.d has the names themselves at the top, without '%s:'", prefix, prefix);
+        return pv_config_fail(layer, &at, err, "a file of %s.d has the names themselves at the top, without '%s:'",
+                              prefix, prefix);
     }
     return walk_section(layer, root, *prefix ? pv_schema_find(prefix) : NULL, prefix, err);
 }

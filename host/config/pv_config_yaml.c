@@ -142,7 +142,8 @@ static int next_event(struct reader *r, yaml_event_t *event)
     return yaml_parser_parse(&r->yaml, event) ? PROV_OK : parser_failed(r);
 }
 
-static int refuse_properties(struct reader *r, const yaml_event_t *event, const yaml_char_t *anchor, const yaml_char_t *tag)
+static int refuse_properties(struct reader *r, const yaml_event_t *event, const yaml_char_t *anchor,
+                             const yaml_char_t *tag)
 {
     if (anchor)
         return fail_at(r, event->start_mark, "an anchor (&name); write the value out where it is needed");
@@ -195,8 +196,9 @@ static int check_key(struct reader *r, const struct pv_yaml *map, const yaml_eve
         return fail_at(r, event->start_mark, "a key is 1 to 128 letters, digits, '_', '-', '+', ':', '/' or '@'");
     const struct pv_yaml *twin = pv_yaml_get(map, key);
     if (twin)
-        return psdk_fail(r->err, PROV_E_CONFIG, "%s:%zu:%zu: '%s' is given twice; the first is at line %u, column %u", r->name,
-                         event->start_mark.line + 1, event->start_mark.column + 1, key, twin->key_line, twin->key_column);
+        return psdk_fail(r->err, PROV_E_CONFIG, "%s:%zu:%zu: '%s' is given twice; the first is at line %u, column %u",
+                         r->name, event->start_mark.line + 1, event->start_mark.column + 1, key, twin->key_line,
+                         twin->key_column);
     return PROV_OK;
 }
 
@@ -343,17 +345,22 @@ int pv_yaml_parse(const char *text, size_t len, const char *name, struct pv_yaml
     int rc;
 
     *ret = NULL;
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte-order mark says nothing in UTF-8 */
+        r.text += 3;
+        r.len -= 3;
+    }
     rc = check_text(&r);
     if (rc)
         return rc;
     if (!yaml_parser_initialize(&r.yaml))
         return no_memory(err);
     yaml_parser_set_encoding(&r.yaml, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r.yaml, (const unsigned char *)text, len);
+    yaml_parser_set_input_string(&r.yaml, (const unsigned char *)r.text, r.len);
     rc = parse_stream(&r, &root);
     yaml_parser_delete(&r.yaml);
     if (!rc && root && root->kind != PV_YAML_MAP && !pv_yaml_is_null(root))
-        rc = psdk_fail(err, PROV_E_CONFIG, "%s:%u:%u: want 'key: value' lines at the top", name, root->line, root->column);
+        rc = psdk_fail(err, PROV_E_CONFIG, "%s:%u:%u: want 'key: value' lines at the top", name, root->line,
+                       root->column);
     if (!rc && root && root->kind == PV_YAML_MAP) {
         *ret = root;
         root = NULL;

@@ -129,30 +129,35 @@ static int parse_hex(struct pv_key *key, const char *text, size_t len, prov_erro
     return rc;
 }
 
-int pv_key_parse(struct pv_key *key, const char *text, size_t len, const char *name, const struct pv_passphrase *pass,
-                 prov_error *err)
+/* By the first characters; text is trimmed. */
+static int parse_trimmed(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass, prov_error *err)
 {
-    int rc = set_name(key, name, err);
-
-    if (rc != PROV_OK)
-        return rc;
-    if (len > PV_KEY_FILE_MAX)
-        return psdk_fail(err, PROV_E_LIMIT, "%zu bytes are too many for a private key (at most %zu)", len, PV_KEY_FILE_MAX);
-    while (len > 0 && is_space(text[len - 1]))
-        len--;
-    for (; len > 0 && is_space(*text); len--)
-        text++;
     if (len == 0)
         return psdk_fail(err, PROV_E_INVALID, "the private key is empty");
     if (memchr(text, '\0', len) != NULL)
         return psdk_fail(err, PROV_E_INVALID, "not a private key in text: it has NUL bytes (DER? convert it with"
                                               " openssl pkey -inform DER)");
     if (text[0] == '{')
-        rc = pv_keystore_parse(key, text, len, pass, err);
-    else if (memmem(text, len, "-----BEGIN ", 11) != NULL)
-        rc = pv_key_parse_pem(key, text, len, pass, err);
-    else
-        rc = parse_hex(key, text, len, err);
+        return pv_keystore_parse(key, text, len, pass, err);
+    if (memmem(text, len, "-----BEGIN ", 11) != NULL)
+        return pv_key_parse_pem(key, text, len, pass, err);
+    return parse_hex(key, text, len, err);
+}
+
+int pv_key_parse(struct pv_key *key, const char *text, size_t len, const char *name, const struct pv_passphrase *pass,
+                 prov_error *err)
+{
+    int rc = set_name(key, name, err);
+
+    if (rc == PROV_OK && len > PV_KEY_FILE_MAX)
+        rc = psdk_fail(err, PROV_E_LIMIT, "%zu bytes are too many for a private key (at most %zu)", len, PV_KEY_FILE_MAX);
+    if (rc == PROV_OK) {
+        while (len > 0 && is_space(text[len - 1]))
+            len--;
+        for (; len > 0 && is_space(*text); len--)
+            text++;
+        rc = parse_trimmed(key, text, len, pass, err);
+    }
     if (rc != PROV_OK)
         pv_key_done(key);
     return rc;

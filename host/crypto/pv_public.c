@@ -91,7 +91,7 @@ static int parse_text(const char *text, size_t len, char *ret_name, uint8_t ret_
         len--;
     for (; len > 0 && strchr(" \t\r\n", *text) != NULL; len--)
         text++;
-    if (len > sizeof prefix - 1 && memcmp(text, prefix, sizeof prefix - 1) == 0) {
+    if (len >= sizeof prefix - 1 && memcmp(text, prefix, sizeof prefix - 1) == 0) {
         if (!psdk_unhex(text + sizeof prefix - 1, len - (sizeof prefix - 1), ret_public, 32))
             return psdk_fail(err, PROV_E_INVALID, "public key: want 64 hex digits after 'ed25519:'");
         return PROV_OK;

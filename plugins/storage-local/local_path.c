@@ -38,7 +38,12 @@ static bool is_segment_equal(const char *name, size_t len, const char *word)
 
 static int bad_key(const char *key, const char *why, prov_error *err)
 {
-    psdk_fail(err, PROV_E_INVALID, "key '%.200s': %s", key, why);
+    char shown[201];
+    size_t len = 0;
+    for (; key[len] != '\0' && len < sizeof shown - 1; len++)
+        shown[len] = key[len] >= ' ' && key[len] <= '~' ? key[len] : '?'; /* a message is one line of text */
+    shown[len] = '\0';
+    psdk_fail(err, PROV_E_INVALID, "key '%s': %s", shown, why);
     psdk_outcome(err, PROV_OUTCOME_PERMANENT);
     return PROV_E_INVALID;
 }

@@ -7,7 +7,10 @@
  *   note_tool verify VKEY NOTE...                 for each note one line: good, bad, unsigned, refused CODE WHY
  *   note_tool stream SEED ORIGIN ENTRIES FOLDER   the stream of the entries (one bundle) into FOLDER
  *   note_tool prove SEED ORIGIN ENTRIES INDEX     a tlog-proof
- *   note_tool check VKEY PROOF ENTRY              one line: good, or why not
+ *   note_tool check VKEY ENTRY PROOF...           for each proof one line: good, or why not
+ *   note_tool authorize SEED ORIGIN ROLE KEY      the body of a key record, signed by SEED; KEY is 64 hex digits
+ *   note_tool batch SEED ORIGIN WRITER WSEQ INDEX ID   the line of a batch signature
+ *   note_tool name FOLDER INDEX WIDTH             the name of a tile; FOLDER is tile/L, tile/entries or signatures
  *
  * SEED is 64 hex digits. Everything else is done by the test in Python.
  */
@@ -20,6 +23,7 @@
 #include "psdk_hash.h"
 #include "pv_merkle.h"
 #include "pv_note.h"
+#include "pv_record.h"
 #include "pv_tile.h"
 
 #define FILE_MAX ((size_t)64 << 20)
@@ -264,18 +268,72 @@ static const char *check_proof(const char *name, const uint8_t public_key[32], c
     return "good";
 }
 
-static int run_check(const char *vkey, const char *proof_path, const char *entry_path)
+static int run_check(const char *vkey, const char *entry_path, char **proof_paths)
 {
-    struct psdk_buf text = {0}, entry = {0};
+    struct psdk_buf entry = {0};
     char name[PV_NAME_MAX];
     uint8_t public_key[32];
 
     need(pv_vkey_parse(vkey, name, public_key, &err) == PROV_OK, "verifier key");
-    read_file(proof_path, &text);
     read_file(entry_path, &entry);
-    puts(check_proof(name, public_key, &text, &entry));
-    psdk_buf_done(&text);
+    for (; *proof_paths != NULL; proof_paths++) {
+        struct psdk_buf text = {0};
+        read_file(*proof_paths, &text);
+        puts(check_proof(name, public_key, &text, &entry));
+        psdk_buf_done(&text);
+    }
     psdk_buf_done(&entry);
+    return 0;
+}
+
+static int run_authorize(const char *seed, const char *origin, const char *role, const char *key_hex)
+{
+    struct psdk_ed25519 by = {.pkey = NULL};
+    struct psdk_buf out = {0};
+    uint8_t public_key[32];
+
+    load_key(seed, &by);
+    need(psdk_unhex(key_hex, strlen(key_hex), public_key, sizeof(public_key)), "KEY");
+    need(pv_authorize_body(&out, origin, role, public_key, &by, &err) == PROV_OK, "authorize");
+    puts(psdk_buf_str(&out));
+    psdk_buf_done(&out);
+    psdk_ed25519_done(&by);
+    return 0;
+}
+
+/* arguments: SEED ORIGIN WRITER WSEQ INDEX ID */
+static int run_batch(char **arguments)
+{
+    struct pv_batch_sig sig = {.wseq = strtoull(arguments[3], NULL, 10), .index = strtoull(arguments[4], NULL, 10)};
+    struct psdk_ed25519 key = {.pkey = NULL};
+    struct psdk_buf out = {0};
+
+    load_key(arguments[0], &key);
+    need(strlen(arguments[2]) == PV_WRITER_TEXT - 1, "WRITER");
+    memcpy(sig.writer, arguments[2], PV_WRITER_TEXT);
+    need(psdk_unhex(arguments[5], strlen(arguments[5]), sig.id, sizeof(sig.id)), "ID");
+    need(pv_batch_sign(&sig, arguments[1], &key, &err) == PROV_OK && pv_batch_write(&out, &sig) == PROV_OK, "batch");
+    fwrite(out.data, 1, out.len, stdout);
+    psdk_buf_done(&out);
+    psdk_ed25519_done(&key);
+    return 0;
+}
+
+static int run_name(const char *folder, const char *index_text, const char *width_text)
+{
+    uint64_t index = strtoull(index_text, NULL, 10), index_again;
+    unsigned width = (unsigned)strtoul(width_text, NULL, 10), level_again, width_again;
+    char name[PV_TILE_NAME], kind;
+
+    if (strcmp(folder, "signatures") == 0)
+        pv_signatures_name(index, width, name);
+    else if (strcmp(folder, "tile/entries") == 0)
+        pv_entries_name(index, width, name);
+    else
+        pv_tile_name((unsigned)strtoul(folder + strlen("tile/"), NULL, 10), index, width, name);
+    need(pv_tile_name_parse(name, &kind, &level_again, &index_again, &width_again) && index_again == index &&
+         width_again == width, "the name does not read back");
+    puts(name);
     return 0;
 }
 
@@ -293,8 +351,14 @@ int main(int argc, char **argv)
         return run_stream(argv[2], argv[3], argv[4], argv[5]);
     if (strcmp(what, "prove") == 0 && argc == 6)
         return run_prove(argv[2], argv[3], argv[4], argv[5]);
-    if (strcmp(what, "check") == 0 && argc == 5)
-        return run_check(argv[2], argv[3], argv[4]);
+    if (strcmp(what, "check") == 0 && argc >= 5)
+        return run_check(argv[2], argv[3], argv + 4);
+    if (strcmp(what, "authorize") == 0 && argc == 6)
+        return run_authorize(argv[2], argv[3], argv[4], argv[5]);
+    if (strcmp(what, "batch") == 0 && argc == 8)
+        return run_batch(argv + 2);
+    if (strcmp(what, "name") == 0 && argc == 5)
+        return run_name(argv[2], argv[3], argv[4]);
     fprintf(stderr, "note_tool: see the top of note_tool.c\n");
     return 2;
 }

@@ -5,8 +5,8 @@
     read_stream.py --key NAME+HASH+BASE64 FOLDER           the folder has checkpoint, tile/, tile/entries/, signatures/
     read_stream.py --key NAME+HASH+BASE64 --proof FILE=ENTRY_FILE ... [FOLDER]
 
-Python's standard library and the `openssl` command are all that it uses. It was written from the specifications (RFC 6962,
-C2SP signed-note, tlog-checkpoint, tlog-tiles, tlog-proof), not from the C sources, so that the two can disagree.
+Python's standard library and the `openssl` command are all that it uses. It was written from the specifications (RFC
+6962, C2SP signed-note, tlog-checkpoint, tlog-tiles, tlog-proof), not from the C sources, so that the two can disagree.
 It prints what it checked and exits 0 when all of it holds, 1 when something does not, 2 when it was called wrongly.
 """
 import argparse
@@ -21,7 +21,8 @@ import subprocess
 import sys
 import tempfile
 
-# What every Ed25519 SubjectPublicKeyInfo begins with: SEQUENCE(42), SEQUENCE(5), OID 1.3.101.112, BIT STRING(33), 0 unused.
+# What every Ed25519 SubjectPublicKeyInfo begins with: SEQUENCE(42), SEQUENCE(5), OID 1.3.101.112, BIT STRING(33), no
+# unused bits.
 SPKI_ED25519 = bytes([0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00])
 
 
@@ -241,7 +242,8 @@ def check_tiles(folder, leaves):
 
 def check_names(folder):
     """Every file below tile/ and signatures/ has a name that a reader would ask for."""
-    name = re.compile("(tile/(entries|[0-9]|[1-5][0-9]|6[0-3])|signatures)/(x[0-9]{3}/)*[0-9]{3}(\\.p/[1-9][0-9]{0,2})?")
+    name = re.compile("(tile/(entries|[0-9]|[1-5][0-9]|6[0-3])|signatures)/"
+                      "(x[0-9]{3}/)*[0-9]{3}(\\.p/[1-9][0-9]{0,2})?")
     for top in ("tile", "signatures"):
         for where, _, files in os.walk(os.path.join(folder, top)):
             for file in files:
@@ -294,10 +296,12 @@ def writer_keys(entries, origin, log_key):
             raise Refused(f"{where}: signed by a key that nobody authorised")
         if len(by) != 32 or len(signature) != 64 or not verifies(by, text, signature):
             raise Refused(f"{where}: the signature does not verify")
-        if record["kind"] == "key.authorize":
-            keys.setdefault(key, [index, len(entries)])
-        elif key in keys:
-            keys[key][1] = index
+        if body["role"] != ("writer" if record["kind"] == "key.authorize" else "revoke"):
+            raise Refused(f"{where}: of an unknown role")
+        if record["kind"] == "key.revoke":
+            keys.setdefault(key, [index, index])[1] = index
+        elif keys.setdefault(key, [index, len(entries)])[1] < index:
+            raise Refused(f"{where}: the key was revoked before")
     return keys
 
 
@@ -309,12 +313,16 @@ def check_batches(folder, origin, entries, leaves, log_key):
         if not os.path.exists(os.path.join(folder, tile_path("signatures", n, width))):
             continue
         path, data, _ = read_tile(folder, "signatures", n, width)
-        for number, line in enumerate(data.splitlines(), 1):
+        if not data.endswith(b"\n"):
+            raise Refused(f"{path}: the last line is cut")
+        for number, line in enumerate(data[:-1].split(b"\n"), 1):
             where = f"{path}: line {number}"
             try:
                 sig = json.loads(line)
                 index, wseq, writer, leaf = sig["index"], sig["wseq"], sig["writer"], sig["id"]
                 signature = unbase64(sig["signature"], where)
+                if json.dumps(sig, sort_keys=True, separators=(",", ":")).encode() != line:
+                    raise ValueError
             except (ValueError, KeyError, TypeError):
                 raise Refused(f"{where}: not a batch signature") from None
             if not isinstance(index, int) or not 256 * n <= index < 256 * n + width or leaves[index].hex() != leaf:

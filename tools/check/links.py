@@ -4,7 +4,8 @@
     links.py ROOT [BUILD]
 
  - every relative link and image of every *.md leads to a file of the tree, and its #fragment to a heading
- - every path under tools/, docs/, include/, examples/ ... that a document names in `code` exists
+ - every path under tools/, docs/, include/, examples/ ... that a document names in `code` exists (words in capitals, as
+   in fuzz/corpus/NAME, stand for any name)
  - the first code block of README.md is the two commands, and each of them is an executable script
  - every `prov NOUN VERB` in a code block is known to BUILD/bin/prov, when that was built
 """
@@ -56,7 +57,8 @@ def check_links(root, path, text):
         elif fragment and home.endswith(".md") and fragment not in anchors(read(home)):
             yield "%s: no heading #%s in %s" % (where, fragment, os.path.relpath(home, root))
     for name in PATH.findall(prose):
-        if not os.path.exists(os.path.join(root, name.rstrip("/."))):
+        placeholder = re.search(r"(^|[/_.])[A-Z]{2,}([/_.]|$)", name) and not name.endswith((".md", "CMakeLists.txt"))
+        if not placeholder and not os.path.exists(os.path.join(root, name.rstrip("/."))):
             yield "%s: names `%s`, which is not there" % (where, name)
 
 

@@ -88,8 +88,8 @@ static inline void trust(const char *path)
 
 static inline int load_with(const struct pv_config_flag *flags, size_t n_flags, struct pv_config **ret, prov_error *err)
 {
-    struct pv_config_source source = {.work_dir = project, .system_file = system_file, .flags = flags, .n_flags = n_flags,
-                                      .environ = environment};
+    struct pv_config_source source = {
+        .work_dir = project, .system_file = system_file, .flags = flags, .n_flags = n_flags, .environ = environment};
     memset(err, 0, sizeof *err);
     return pv_config_load(&source, ret, err);
 }

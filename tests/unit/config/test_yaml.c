@@ -6,7 +6,8 @@
 
 static int load_text(const char *text, size_t len, struct pv_config **ret, prov_error *err)
 {
-    static const char *const names[] = {"HOME=/home/u", "EMPTY=", "NUMBER=7", "WORD=some", "TOKEN=tok-3n", "BAD=\xff", NULL};
+    static const char *const names[] = {"HOME=/home/u", "EMPTY=",   "NUMBER=7", "WORD=some",
+                                        "TOKEN=tok-3n", "BAD=\xff", NULL};
     memset(err, 0, sizeof *err);
     return pv_config_load_text(text, len, "f.yaml", true, names, ret, err);
 }
@@ -19,10 +20,13 @@ static const struct {
     {"record:\n  batch_sise: 3\n", "f.yaml:2:3: unknown key 'record.batch_sise'; did you mean 'record.batch_size'?"},
     {"batch_size: 3\n", "f.yaml:1:1: unknown key 'batch_size'; did you mean 'record.batch_size'?"},
     {"hooks: {a: b}\n", "f.yaml:1:1: unknown key 'hooks'"},
-    {"anchor: {min_interval: 1m, when: [seel]}\n", "f.yaml:1:35: anchor.when: 'seel' is not one of version, proof, seal, manual; "
-                                                    "did you mean 'seal'?"},
-    {"store: {path: a}\nchain: {}\nstore: {path: b}\n", "f.yaml:3:1: 'store' is given twice; the first is at line 1, column 1"},
-    {"record: {batch_size: 3, batch_size: 4}\n", "f.yaml:1:25: 'batch_size' is given twice; the first is at line 1, column 10"},
+    {"anchor: {min_interval: 1m, when: [seel]}\n",
+     "f.yaml:1:35: anchor.when: 'seel' is not one of version, proof, seal, manual; "
+     "did you mean 'seal'?"},
+    {"store: {path: a}\nchain: {}\nstore: {path: b}\n",
+     "f.yaml:3:1: 'store' is given twice; the first is at line 1, column 1"},
+    {"record: {batch_size: 3, batch_size: 4}\n",
+     "f.yaml:1:25: 'batch_size' is given twice; the first is at line 1, column 10"},
     {"store:\n  ? [a]\n  : b\n", "f.yaml:2:5: a key must be a plain word"},
     {"store: {a.b: c}\n", "f.yaml:1:9: a key is 1 to 128"},
     {"store: {\"\\e[31m\": c}\n", "f.yaml:1:9: a key is 1 to 128"},
@@ -42,7 +46,8 @@ static const struct {
     {"store:\n\tpath: x\n", "f.yaml:2:1: a tab in the indentation"},
     {"store:\n  plugin: x\n  \tpath: x\n", "f.yaml:3:3: a tab in the indentation"},
     {"store: {path: x\nchain: y\n", "f.yaml:2:6: "},
-    {"store: \"x\n", "f.yaml:2:1: found unexpected end of stream (while scanning a quoted scalar that begins at line 1)"},
+    {"store: \"x\n",
+     "f.yaml:2:1: found unexpected end of stream (while scanning a quoted scalar that begins at line 1)"},
     {"- a\n- b\n", "f.yaml:1:1: want 'key: value' lines at the top"},
     {"just words\n", "f.yaml:1:1: want 'key: value' lines at the top"},
     {"store: {a: [[x]]}\n", "f.yaml:1:13: store.a: a list here holds plain values"},
@@ -54,7 +59,8 @@ static const struct {
     {"\xff\xfev\0e\0r\0", "f.yaml:1:1: not UTF-8"},
     /* types */
     {"record: {batch_size: ten}\n", "f.yaml:1:22: record.batch_size: want a whole number, got 'ten'"},
-    {"record: {batch_size: '10'}\n", "f.yaml:1:22: record.batch_size: want a whole number, got '10' (a string, since it is quoted)"},
+    {"record: {batch_size: '10'}\n",
+     "f.yaml:1:22: record.batch_size: want a whole number, got '10' (a string, since it is quoted)"},
     {"record: {batch_size: 010}\n", "f.yaml:1:22: record.batch_size: '010' looks octal"},
     {"record: {batch_size: 0x10}\n", "f.yaml:1:22: record.batch_size: want a whole number"},
     {"record: {batch_size: 1_0}\n", "f.yaml:1:22: record.batch_size: want a whole number"},
@@ -62,17 +68,22 @@ static const struct {
     {"record: {batch_size: 0}\n", "f.yaml:1:22: record.batch_size: want 1 to 65536, got 0"},
     {"record: {batch_size: 99999999999999999999}\n", "f.yaml:1:22: record.batch_size: want 1 to 65536"},
     {"record: {batch_size: [1]}\n", "f.yaml:1:22: record.batch_size: want a whole number, got a list"},
-    {"record: {batch_size: }\n", "f.yaml:1:21: record.batch_size has no value"},
-    {"record: {auto_verify: yes}\n", "f.yaml:1:23: record.auto_verify: want true or false, got 'yes'; only these two words"},
-    {"record: {auto_verify: Off}\n", "f.yaml:1:23: record.auto_verify: want true or false, got 'off'; only these two words"},
-    {"record: {auto_verify: TRUE}\n", "f.yaml:1:23: record.auto_verify: want true or false, got 'true'; only these two words"},
+    {"record: {batch_size: }\n", "f.yaml:1:22: record.batch_size has no value"},
+    {"record: {auto_verify: yes}\n",
+     "f.yaml:1:23: record.auto_verify: want true or false, got 'yes'; only these two words"},
+    {"record: {auto_verify: Off}\n",
+     "f.yaml:1:23: record.auto_verify: want true or false, got 'Off'; only these two words"},
+    {"record: {auto_verify: TRUE}\n",
+     "f.yaml:1:23: record.auto_verify: want true or false, got 'TRUE'; only these two words"},
     {"record: {auto_verify: 'true'}\n", "f.yaml:1:23: record.auto_verify: want true or false, got 'true' (a string"},
     {"record: {auto_verify: 1}\n", "f.yaml:1:23: record.auto_verify: want true or false, got '1'"},
-    {"record: {max_delay: 10}\n", "f.yaml:1:21: record.max_delay: want a duration such as 500ms, 10s or 1h30m, got '10'"},
+    {"record: {max_delay: 10}\n",
+     "f.yaml:1:21: record.max_delay: want a duration such as 500ms, 10s or 1h30m, got '10'"},
     {"record: yes\n", "f.yaml:1:9: record: want a map, got a single value"},
     {"record: [a]\n", "f.yaml:1:9: record: want a map, got a list"},
     {"trust: {keys: abc}\n", "f.yaml:1:15: trust.keys: want a list of strings, got a single value"},
-    {"trust: {contracts: {137: '0x1'}}\n", "f.yaml:1:26: trust.contracts.137: want a list of strings, got a single value"},
+    {"trust: {contracts: {137: '0x1'}}\n",
+     "f.yaml:1:26: trust.contracts.137: want a list of strings, got a single value"},
     {"plugins: {pins: {storage-x: abc}}\n", "f.yaml:1:29: plugins.pins.storage-x: want a SHA-256 digest"},
     {"plugins: {path: ['~/x']}\n", "f.yaml:1:18: '~' is not expanded in paths; write ${HOME}/"},
     {"store: {plugin: ../evil}\n", "f.yaml:1:17: store.plugin: '../evil' is not a backend's name"},
@@ -82,7 +93,8 @@ static const struct {
     {"networks: {dev: {rpc: [a]}}\n", "f.yaml:1:24: networks.dev has no 'plugin'"},
     {"chain: {network: dec}\nnetworks: {dev: {plugin: x}}\n",
      "f.yaml:1:18: chain.network: there is no network 'dec' under networks; did you mean 'dev'?"},
-    {"trust: {witnesses: {quorum: 2, keys: [a]}}\n", "f.yaml:1:29: trust.witnesses.quorum is 2, but 1 witness keys are listed"},
+    {"trust: {witnesses: {quorum: 2, keys: [a]}}\n",
+     "f.yaml:1:29: trust.witnesses.quorum is 2, but 1 witness keys are listed"},
     /* expansion */
     {"model_id: ${NOPE}\n", "f.yaml:1:11: the environment variable NOPE is not set"},
     {"model_id: ${NOPE\n", "f.yaml:1:11: '${' without '}'"},
@@ -96,9 +108,11 @@ static const struct {
     {"record: {batch_size: \"${WORD}\"}\n", "f.yaml:1:22: record.batch_size: want a whole number, got 'some'"},
     {"record: {batch_size: \"${TOKEN}\"}\n", "f.yaml:1:22: record.batch_size: want a whole number, got '***'"},
     /* secrets */
-    {"networks:\n  dev:\n    plugin: x\n    private_key: '0x12'\n", "f.yaml:4:18: networks.dev.private_key: a secret written into"},
+    {"networks:\n  dev:\n    plugin: x\n    private_key: '0x12'\n",
+     "f.yaml:4:18: networks.dev.private_key: a secret written into"},
     {"store: {secret_access_key: abc}\n", "f.yaml:1:28: store.secret_access_key: a secret written into"},
-    {"store: {headers: {Authorization: Bearer x}}\n", "f.yaml:1:34: store.headers.Authorization: a secret written into"},
+    {"store: {headers: {Authorization: Bearer x}}\n",
+     "f.yaml:1:34: store.headers.Authorization: a secret written into"},
     {"store: {api-tokens: [a]}\n", "f.yaml:1:22: store.api-tokens: a secret written into"},
     {"store: {password: \"${NOPE:-abc}\"}\n", "f.yaml:1:19: store.password: a secret written into"},
     {"catalog: {url: 'postgres://u:pw@h/d'}\n", "f.yaml:1:16: catalog.url: a secret written into"},
@@ -113,7 +127,8 @@ START_TEST(a_bad_file_is_refused_at_its_place)
     size_t len = strstr(message, "1:1: not UTF-8") ? 8 : strlen(text);
     int rc = load_text(text, len, &config, &err);
     ck_assert_msg(rc == PROV_E_CONFIG, "'%s': want a refusal, got %d %s", text, rc, err.message);
-    ck_assert_msg(strncmp(err.message, message, strlen(message)) == 0, "'%s':\n want '%s'\n got  '%s'", text, message, err.message);
+    ck_assert_msg(strncmp(err.message, message, strlen(message)) == 0, "'%s':\n want '%s'\n got  '%s'", text, message,
+                  err.message);
     ck_assert_ptr_null(strstr(err.message, "tok-3n"));
     ck_assert_ptr_null(config);
 }
@@ -156,7 +171,8 @@ START_TEST(a_good_file_gives_its_value)
     int rc = load_text(good_files[_i].text, strlen(good_files[_i].text), &config, &err);
     ck_assert_msg(rc == PROV_OK, "'%s': %s", good_files[_i].text, err.message);
     const char *value = pv_config_str(config, good_files[_i].path);
-    ck_assert_msg(value && strcmp(value, good_files[_i].value) == 0, "'%s': got '%s'", good_files[_i].text, value ? value : "-");
+    ck_assert_msg(value && strcmp(value, good_files[_i].value) == 0, "'%s': got '%s'", good_files[_i].text,
+                  value ? value : "-");
     pv_config_free(config);
 }
 END_TEST

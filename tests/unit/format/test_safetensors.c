@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "psdk_file.h"
@@ -349,6 +350,10 @@ START_TEST(what_is_no_file_is_not_written)
     json_decref(metadata);
     snprintf(path, sizeof(path), "%s/no/folder", folder);
     ck_assert_int_eq(pv_safetensors_save(path, some, 3, NULL, &err), PROV_E_NOT_FOUND);
+    snprintf(path, sizeof(path), "%s/folder", folder);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    ck_assert_int_lt(pv_safetensors_save(path, some, 3, NULL, &err), 0); /* a folder is in the way */
+    ck_assert_int_eq(rmdir(path), 0);
     out.max = out.len + 200;
     ck_assert_int_eq(pv_safetensors_write(&out, some, 3, NULL, &err), PROV_E_LIMIT);
     ck_assert_uint_eq(out.len, 6);

@@ -5,8 +5,7 @@
 
 #include "psdk_buf.h"
 
-START_TEST(an_empty_buffer_reads_as_an_empty_string)
-{
+START_TEST(an_empty_buffer_reads_as_an_empty_string) {
     struct psdk_buf buf = {0};
     ck_assert_str_eq(psdk_buf_str(&buf), "");
     ck_assert_int_eq(psdk_buf_check(&buf, NULL), PROV_OK);
@@ -21,8 +20,7 @@ START_TEST(an_empty_buffer_reads_as_an_empty_string)
 }
 END_TEST
 
-START_TEST(what_is_added_stays_in_order_over_many_growths)
-{
+START_TEST(what_is_added_stays_in_order_over_many_growths) {
     struct psdk_buf buf = {0};
     for (int i = 0; i < 50000; i++) {
         ck_assert_int_eq(psdk_buf_addf(&buf, "%d,", i), PROV_OK);
@@ -39,8 +37,7 @@ START_TEST(what_is_added_stays_in_order_over_many_growths)
 }
 END_TEST
 
-START_TEST(all_kinds_of_additions_append)
-{
+START_TEST(all_kinds_of_additions_append) {
     struct psdk_buf buf = {0};
     psdk_buf_add(&buf, "a\0b", 3);
     psdk_buf_adds(&buf, "cd");
@@ -57,8 +54,7 @@ START_TEST(all_kinds_of_additions_append)
 }
 END_TEST
 
-START_TEST(the_ceiling_is_exact_and_the_failure_sticks)
-{
+START_TEST(the_ceiling_is_exact_and_the_failure_sticks) {
     struct psdk_buf buf = {.max = 10};
     ck_assert_int_eq(psdk_buf_adds(&buf, "0123456789"), PROV_OK);
     ck_assert_int_eq(psdk_buf_add(&buf, "", 0), PROV_OK);
@@ -80,8 +76,7 @@ START_TEST(the_ceiling_is_exact_and_the_failure_sticks)
 }
 END_TEST
 
-START_TEST(a_format_just_below_at_and_over_the_room_fits_or_grows)
-{
+START_TEST(a_format_just_below_at_and_over_the_room_fits_or_grows) {
     for (size_t start = 0; start < 70; start++) {
         struct psdk_buf buf = {0};
         for (size_t i = 0; i < start; i++)
@@ -94,8 +89,7 @@ START_TEST(a_format_just_below_at_and_over_the_room_fits_or_grows)
 }
 END_TEST
 
-START_TEST(impossible_sizes_are_limits_not_overflows)
-{
+START_TEST(impossible_sizes_are_limits_not_overflows) {
     static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX / 2, PSDK_BUF_MAX + 1};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct psdk_buf buf = {0};
@@ -110,8 +104,7 @@ START_TEST(impossible_sizes_are_limits_not_overflows)
 }
 END_TEST
 
-START_TEST(taking_moves_the_bytes_out)
-{
+START_TEST(taking_moves_the_bytes_out) {
     struct psdk_buf buf = {0};
     char *empty = psdk_buf_take(&buf);
     ck_assert_str_eq(empty, "");
@@ -128,8 +121,7 @@ START_TEST(taking_moves_the_bytes_out)
 }
 END_TEST
 
-START_TEST(a_failed_buffer_never_hands_out_a_part)
-{
+START_TEST(a_failed_buffer_never_hands_out_a_part) {
     struct psdk_buf buf = {.max = 4};
     psdk_buf_adds(&buf, "abc");
     psdk_buf_adds(&buf, "def");
@@ -141,8 +133,7 @@ START_TEST(a_failed_buffer_never_hands_out_a_part)
 }
 END_TEST
 
-START_TEST(reserved_room_is_used_without_moving)
-{
+START_TEST(reserved_room_is_used_without_moving) {
     struct psdk_buf buf = {0};
     ck_assert_int_eq(psdk_buf_reserve(&buf, 1000), PROV_OK);
     const uint8_t *before = buf.data;
@@ -155,8 +146,7 @@ START_TEST(reserved_room_is_used_without_moving)
 }
 END_TEST
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("buf");
     TCase *tc = tcase_create("buf");
     tcase_add_test(tc, an_empty_buffer_reads_as_an_empty_string);

@@ -9,8 +9,7 @@
 
 #define MESSAGE_MAX (sizeof(((prov_error *)0)->message) - 1)
 
-START_TEST(a_failure_fills_code_and_message_and_resets_the_rest)
-{
+START_TEST(a_failure_fills_code_and_message_and_resets_the_rest) {
     prov_error err;
     memset(&err, 0x55, sizeof err);
     ck_assert_int_eq(psdk_fail(&err, PROV_E_CONFIG, "anchor '%s': no plugin %d", "run-7", 3), PROV_E_CONFIG);
@@ -22,8 +21,7 @@ START_TEST(a_failure_fills_code_and_message_and_resets_the_rest)
 }
 END_TEST
 
-START_TEST(no_error_to_fill_is_fine)
-{
+START_TEST(no_error_to_fill_is_fine) {
     ck_assert_int_eq(psdk_fail(NULL, PROV_E_IO, "x"), PROV_E_IO);
     ck_assert_int_eq(psdk_fail_errno(NULL, ENOENT, "x"), PROV_E_NOT_FOUND);
     ck_assert_int_lt(psdk_wrap(NULL, "x"), 0);
@@ -31,8 +29,7 @@ START_TEST(no_error_to_fill_is_fine)
 }
 END_TEST
 
-START_TEST(a_message_may_be_built_from_the_message_before)
-{
+START_TEST(a_message_may_be_built_from_the_message_before) {
     prov_error err = {0};
     psdk_fail(&err, PROV_E_IO, "first");
     psdk_fail(&err, PROV_E_NETWORK, "second after %s", err.message);
@@ -40,8 +37,7 @@ START_TEST(a_message_may_be_built_from_the_message_before)
 }
 END_TEST
 
-START_TEST(a_long_message_is_cut_on_a_character_boundary)
-{
+START_TEST(a_long_message_is_cut_on_a_character_boundary) {
     /* A character of 2, 3 or 4 bytes over every position around the cut. */
     static const char *const characters[] = {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x82"};
     for (size_t c = 0; c < 3; c++) {
@@ -63,14 +59,14 @@ START_TEST(a_long_message_is_cut_on_a_character_boundary)
 }
 END_TEST
 
-START_TEST(an_errno_becomes_code_text_and_native_code)
-{
+START_TEST(an_errno_becomes_code_text_and_native_code) {
     static const struct {
         int errnum;
         int code;
-    } rows[] = {{ENOENT, PROV_E_NOT_FOUND}, {EEXIST, PROV_E_EXISTS}, {ENOSPC, PROV_E_NOSPACE}, {EDQUOT, PROV_E_NOSPACE},
-                {EACCES, PROV_E_DENIED},    {EPERM, PROV_E_DENIED},  {EROFS, PROV_E_DENIED},   {ENOMEM, PROV_E_NOMEM},
-                {ETIMEDOUT, PROV_E_TIMEOUT}, {EIO, PROV_E_IO},       {EISDIR, PROV_E_IO}};
+    } rows[] = {{ENOENT, PROV_E_NOT_FOUND}, {EEXIST, PROV_E_EXISTS}, {ENOSPC, PROV_E_NOSPACE},
+                {EDQUOT, PROV_E_NOSPACE},   {EACCES, PROV_E_DENIED}, {EPERM, PROV_E_DENIED},
+                {EROFS, PROV_E_DENIED},     {ENOMEM, PROV_E_NOMEM},  {ETIMEDOUT, PROV_E_TIMEOUT},
+                {EIO, PROV_E_IO},           {EISDIR, PROV_E_IO}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         prov_error err = {0};
         char expected[200];
@@ -83,8 +79,7 @@ START_TEST(an_errno_becomes_code_text_and_native_code)
 }
 END_TEST
 
-START_TEST(a_long_path_does_not_push_the_reason_out)
-{
+START_TEST(a_long_path_does_not_push_the_reason_out) {
     char path[700];
     memset(path, 'p', sizeof path - 1);
     path[sizeof path - 1] = '\0';
@@ -97,8 +92,7 @@ START_TEST(a_long_path_does_not_push_the_reason_out)
 }
 END_TEST
 
-START_TEST(a_layer_puts_its_context_in_front)
-{
+START_TEST(a_layer_puts_its_context_in_front) {
     prov_error err = {0};
     psdk_fail(&err, PROV_E_TIMEOUT, "timed out after 10 s");
     psdk_outcome(&err, PROV_OUTCOME_UNKNOWN);
@@ -111,8 +105,7 @@ START_TEST(a_layer_puts_its_context_in_front)
 }
 END_TEST
 
-START_TEST(wrapping_cuts_the_end_and_never_the_context)
-{
+START_TEST(wrapping_cuts_the_end_and_never_the_context) {
     char reason[MESSAGE_MAX + 1];
     memset(reason, 'r', MESSAGE_MAX);
     reason[MESSAGE_MAX] = '\0';
@@ -135,13 +128,12 @@ START_TEST(wrapping_cuts_the_end_and_never_the_context)
 }
 END_TEST
 
-START_TEST(every_code_has_its_row)
-{
-#define EXPECT_ROW(name, value, text, cli, http, py)             \
-    ck_assert_str_eq(psdk_rc_name(PROV_##name), #name);          \
-    ck_assert_str_eq(psdk_rc_text(PROV_##name), text);           \
-    ck_assert_int_eq(psdk_rc_exit(PROV_##name), cli);            \
-    ck_assert_int_eq(psdk_rc_http(PROV_##name), http);           \
+START_TEST(every_code_has_its_row) {
+#define EXPECT_ROW(name, value, text, cli, http, py)                                                                   \
+    ck_assert_str_eq(psdk_rc_name(PROV_##name), #name);                                                                \
+    ck_assert_str_eq(psdk_rc_text(PROV_##name), text);                                                                 \
+    ck_assert_int_eq(psdk_rc_exit(PROV_##name), cli);                                                                  \
+    ck_assert_int_eq(psdk_rc_http(PROV_##name), http);                                                                 \
     ck_assert_str_eq(psdk_rc_python(PROV_##name), py);
     PROV_RC_TABLE(EXPECT_ROW)
     ck_assert_str_eq(psdk_rc_name(-13), "E_TIMEOUT");
@@ -149,8 +141,7 @@ START_TEST(every_code_has_its_row)
 }
 END_TEST
 
-START_TEST(codes_that_do_not_exist_are_survived)
-{
+START_TEST(codes_that_do_not_exist_are_survived) {
     static const int codes[] = {1, 100, -20, -1000, -2147483647 - 1, 2147483647};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         ck_assert_str_eq(psdk_rc_name(codes[i]), "E_UNKNOWN");
@@ -162,8 +153,7 @@ START_TEST(codes_that_do_not_exist_are_survived)
 }
 END_TEST
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("err");
     TCase *tc = tcase_create("err");
     tcase_add_test(tc, a_failure_fills_code_and_message_and_resets_the_rest);

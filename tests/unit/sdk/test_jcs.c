@@ -1,6 +1,5 @@
 /* test_jcs.c - canonical JSON: writer, one-pass checker, members. SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,29 +12,25 @@
 
 static uint64_t random_state = 0x9E3779B97F4A7C15u;
 
-static uint64_t random64(void)
-{
+static uint64_t random64(void) {
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
     return random_state * 0x2545F4914F6CDD1Du;
 }
 
-static size_t random_below(size_t n)
-{
+static size_t random_below(size_t n) {
     return (size_t)(random64() % n);
 }
 
-static double double_of_bits(uint64_t bits)
-{
+static double double_of_bits(uint64_t bits) {
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
 /* What parse + write makes of text; false when it cannot be read or written. */
-static bool rewrite(const char *text, size_t len, struct psdk_buf *ret)
-{
+static bool rewrite(const char *text, size_t len, struct psdk_buf *ret) {
     prov_error err = {0};
     json_t *value = psdk_json_parse(text, len, "t", &err);
     if (!value)
@@ -45,22 +40,19 @@ static bool rewrite(const char *text, size_t len, struct psdk_buf *ret)
     return rc == PROV_OK;
 }
 
-static bool is_canonical(const char *text, size_t len)
-{
+static bool is_canonical(const char *text, size_t len) {
     struct psdk_buf buf = {0};
     bool same = rewrite(text, len, &buf) && buf.len == len && memcmp(buf.data, text, len) == 0;
     psdk_buf_done(&buf);
     return same;
 }
 
-static bool checks(const char *text, size_t len)
-{
+static bool checks(const char *text, size_t len) {
     prov_error err = {0};
     return psdk_jcs_check(text, len, "t", &err) == PROV_OK;
 }
 
-static bool read_vector(const char *folder, const char *name, struct psdk_buf *ret)
-{
+static bool read_vector(const char *folder, const char *name, struct psdk_buf *ret) {
     char path[4096];
     const char *root = getenv("PROV_SOURCE_DIR");
     snprintf(path, sizeof path, "%s/../shared/vectors/jcs/%s/%s", root ? root : ".", folder, name);
@@ -77,8 +69,7 @@ static bool read_vector(const char *folder, const char *name, struct psdk_buf *r
 
 /* ---- vectors ---- */
 
-START_TEST(the_published_vectors_come_out_byte_for_byte)
-{
+START_TEST(the_published_vectors_come_out_byte_for_byte) {
     static const char *const names[] = {"arrays", "french", "structures", "unicode", "values", "weird"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct psdk_buf in = {0}, expected = {0}, hex = {0}, out = {0}, out_hex = {0};
@@ -112,134 +103,7 @@ START_TEST(the_published_vectors_come_out_byte_for_byte)
 }
 END_TEST
 
-static const struct {
-    uint64_t bits;
-    const char *text;
-} number_rows[] = {
-    /* RFC 8785, appendix B */
-    {0x0000000000000000, "0"},
-    {0x8000000000000000, "0"},
-    {0x0000000000000001, "5e-324"},
-    {0x8000000000000001, "-5e-324"},
-    {0x7fefffffffffffff, "1.7976931348623157e+308"},
-    {0xffefffffffffffff, "-1.7976931348623157e+308"},
-    {0x4340000000000000, "9007199254740992"},
-    {0xc340000000000000, "-9007199254740992"},
-    {0x4430000000000000, "295147905179352830000"},
-    {0x44b52d02c7e14af5, "9.999999999999997e+22"},
-    {0x44b52d02c7e14af6, "1e+23"},
-    {0x44b52d02c7e14af7, "1.0000000000000001e+23"},
-    {0x444b1ae4d6e2ef4e, "999999999999999700000"},
-    {0x444b1ae4d6e2ef4f, "999999999999999900000"},
-    {0x444b1ae4d6e2ef50, "1e+21"},
-    {0x3eb0c6f7a0b5ed8c, "9.999999999999997e-7"},
-    {0x3eb0c6f7a0b5ed8d, "0.000001"},
-    {0x41b3de4355555553, "333333333.3333332"},
-    {0x41b3de4355555554, "333333333.33333325"},
-    {0x41b3de4355555555, "333333333.3333333"},
-    {0x41b3de4355555556, "333333333.3333334"},
-    {0x41b3de4355555557, "333333333.33333343"},
-    {0xbecbf647612f3696, "-0.0000033333333333333333"},
-    {0x43143ff3c1cb0959, "1424953923781206.2"},
-    /* powers of two, where the shortest digits are not the rounded ones, and the ends of the normal range */
-    {0x3d30000000000000, "5.684341886080802e-14"},
-    {0x0010000000000000, "2.2250738585072014e-308"},
-    {0x000fffffffffffff, "2.225073858507201e-308"},
-    {0x4350000000000000, "18014398509481984"},
-    {0x3ff0000000000001, "1.0000000000000002"},
-    {0x3fb999999999999a, "0.1"},
-    {0x3fd3333333333334, "0.30000000000000004"},
-    {0x3e7ad7f29abcaf48, "1e-7"},
-    {0x433fffffffffffff, "9007199254740991"},
-    {0x405edd2f1a9fbe77, "123.456"},
-};
-
-START_TEST(numbers_are_written_like_ecmascript_does)
-{
-    for (size_t i = 0; i < sizeof number_rows / sizeof number_rows[0]; i++) {
-        struct psdk_buf buf = {0};
-        ck_assert_int_eq(psdk_jcs_number(&buf, double_of_bits(number_rows[i].bits)), PROV_OK);
-        ck_assert_str_eq(psdk_buf_str(&buf), number_rows[i].text);
-        psdk_buf_done(&buf);
-    }
-    struct psdk_buf buf = {0};
-    ck_assert_int_eq(psdk_jcs_number(&buf, (double)NAN), PROV_E_INVALID);
-    ck_assert_int_eq(psdk_buf_check(&buf, NULL), PROV_E_INVALID);
-    psdk_buf_clear(&buf);
-    ck_assert_int_eq(psdk_jcs_number(&buf, -(double)INFINITY), PROV_E_INVALID);
-    psdk_buf_done(&buf);
-}
-END_TEST
-
-/* The digits of a number's text without sign, point, exponent and outer zeros. */
-static size_t significant_digits(const char *text)
-{
-    size_t n = 0;
-    size_t zeros = 0;
-    for (; *text && *text != 'e'; text++) {
-        if (*text == '0' && n > 0)
-            zeros++;
-        if (*text > '0' && *text <= '9') {
-            n += zeros + 1;
-            zeros = 0;
-        }
-    }
-    return n;
-}
-
-static void check_shortest(double value)
-{
-    struct psdk_buf buf = {0};
-    ck_assert_int_eq(psdk_jcs_number(&buf, value), PROV_OK);
-    const char *text = psdk_buf_str(&buf);
-    ck_assert_msg(strtod(text, NULL) == value, "%s is not %a", text, value);
-    size_t n = significant_digits(text);
-    char shorter[64];
-    for (int precision = 1; precision < (int)n; precision++) {
-        snprintf(shorter, sizeof shorter, "%.*e", precision - 1, value);
-        ck_assert_msg(strtod(shorter, NULL) != value, "%s could be %s", text, shorter);
-    }
-    bool small_integer = fabs(value) > 9007199254740991.0 && fabs(value) < 1e21;
-    ck_assert_msg(checks(text, buf.len) == !small_integer, "check of %s", text);
-    psdk_buf_done(&buf);
-}
-
-START_TEST(numbers_read_back_and_have_no_shorter_form)
-{
-    for (int e = -1074; e <= 1023; e++) {
-        double power = ldexp(1, e);
-        check_shortest(power);
-        check_shortest(nextafter(power, 0));
-        check_shortest(-nextafter(power, (double)INFINITY));
-    }
-    for (int i = 0; i < 20000; i++) {
-        double value = double_of_bits(random64());
-        if (isfinite(value))
-            check_shortest(value);
-        check_shortest((double)(int64_t)random64() / 1e6 / (double)(1 + random_below(1000000)));
-    }
-}
-END_TEST
-
-START_TEST(the_locale_does_not_change_numbers)
-{
-    /* Any locale with a decimal comma will do; without one there is nothing to see here. */
-    static const char *const locales[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "C"};
-    for (size_t i = 0; i < sizeof locales / sizeof locales[0] && !setlocale(LC_ALL, locales[i]); i++)
-        continue;
-    for (size_t i = 0; i < sizeof number_rows / sizeof number_rows[0]; i++) {
-        struct psdk_buf buf = {0};
-        psdk_jcs_number(&buf, double_of_bits(number_rows[i].bits));
-        ck_assert_str_eq(psdk_buf_str(&buf), number_rows[i].text);
-        psdk_buf_done(&buf);
-    }
-    ck_assert(checks("[0.30000000000000004,1.5]", 25));
-    setlocale(LC_ALL, "C");
-}
-END_TEST
-
-START_TEST(strings_are_escaped_as_little_as_possible)
-{
+START_TEST(strings_are_escaped_as_little_as_possible) {
     static const struct {
         const char *text;
         const char *expected;
@@ -273,10 +137,10 @@ START_TEST(strings_are_escaped_as_little_as_possible)
 }
 END_TEST
 
-START_TEST(what_cannot_be_expressed_is_refused_and_leaves_the_buffer)
-{
-    json_t *values[] = {json_integer(9007199254740992), json_integer(-9007199254740992), json_real(9007199254740992.0),
-                        json_real(-1e20), json_stringn_nocheck("\xff", 1), json_stringn("a\0b", 3)};
+START_TEST(what_cannot_be_expressed_is_refused_and_leaves_the_buffer) {
+    json_t *values[] = {json_integer(9007199254740992),  json_integer(-9007199254740992),
+                        json_real(9007199254740992.0),   json_real(-1e20),
+                        json_stringn_nocheck("\xff", 1), json_stringn("a\0b", 3)};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         struct psdk_buf buf = {0};
         prov_error err = {0};
@@ -285,6 +149,7 @@ START_TEST(what_cannot_be_expressed_is_refused_and_leaves_the_buffer)
         ck_assert_int_eq(psdk_jcs_write(outer, &buf, &err), PROV_E_INVALID);
         ck_assert_int_eq(err.code, PROV_E_INVALID);
         ck_assert_str_eq(psdk_buf_str(&buf), "kept");
+        ck_assert_uint_eq(buf.len, 4);
         ck_assert_int_eq(buf.failed, 0);
         json_decref(outer);
         psdk_buf_done(&buf);
@@ -316,34 +181,130 @@ static const struct {
     const char *text;
     long fault; /* -1: canonical, else the byte */
 } check_rows[] = {
-    {"null", -1}, {"true", -1}, {"false", -1}, {"\"\"", -1}, {"{}", -1}, {"[]", -1}, {"0", -1}, {"-1", -1},
-    {"[1,2,[],{}]", -1}, {"{\"a\":{\"b\":[1]},\"b\":2}", -1}, {"1e+21", -1}, {"1e-7", -1}, {"0.000001", -1},
-    {"1.5", -1}, {"9007199254740991", -1}, {"-9007199254740991", -1}, {"5e-324", -1}, {"1.7976931348623157e+308", -1},
-    {"0.30000000000000004", -1}, {"\"\\u001f\\b\\\"\\\\\"", -1}, {"5.684341886080802e-14", -1}, {"5.684341886080801e-14", -1},
+    {"null", -1},
+    {"true", -1},
+    {"false", -1},
+    {"\"\"", -1},
+    {"{}", -1},
+    {"[]", -1},
+    {"0", -1},
+    {"-1", -1},
+    {"[1,2,[],{}]", -1},
+    {"{\"a\":{\"b\":[1]},\"b\":2}", -1},
+    {"1e+21", -1},
+    {"1e-7", -1},
+    {"0.000001", -1},
+    {"1.5", -1},
+    {"9007199254740991", -1},
+    {"-9007199254740991", -1},
+    {"5e-324", -1},
+    {"1.7976931348623157e+308", -1},
+    {"0.30000000000000004", -1},
+    {"\"\\u001f\\b\\\"\\\\\"", -1},
+    {"5.684341886080802e-14", -1},
+    {"5.684341886080801e-14", -1},
     /* U+10000 sorts before U+E000 by UTF-16 */
-    {"{\"\xF0\x90\x80\x80\":1,\"\xEE\x80\x80\":2}", -1}, {"{\"\xEE\x80\x80\":1,\"\xF0\x90\x80\x80\":2}", 9},
+    {"{\"\xF0\x90\x80\x80\":1,\"\xEE\x80\x80\":2}", -1},
+    {"{\"\xEE\x80\x80\":1,\"\xF0\x90\x80\x80\":2}", 9},
     {"{\"\xED\x9F\xBF\":1,\"\xF0\x90\x80\x80\":2}", -1},
     /* \n (0A) sorts before " (22), before a backslash (5C), before a (61) */
-    {"{\"\":0,\"\\n\":1,\"\\\"\":2,\"A\":3,\"\\\\\":4,\"a\":5}", -1}, {"{\"\\\\\":1,\"A\":2}", 8},
-    {"{\"\\u0001\":1,\"\\b\":2}", -1}, {"{\"\\b\":1,\"\\u0001\":2}", 8}, {"{\"a\":1,\"aa\":2}", -1}, {"{\"aa\":1,\"a\":2}", 8},
-    {"{\"\\n\":1,\"\\n\\n\":2}", -1}, {"{\"\\n\":1,\"\\n\":2}", 8},
-    {"", 0}, {" 1", 0}, {"1 ", 1}, {"[1, 2]", 3}, {"{\"a\": 1}", 5}, {"{ }", 1}, {"[\n]", 1}, {"-0", 0}, {"0.0", 0},
-    {"1.0", 0}, {"1e3", 0}, {"1E+21", 0}, {"1e21", 0}, {"1e+021", 0}, {"100e-2", 0}, {"1.50", 0}, {"0.0000001", 0},
-    {"10e+21", 0}, {"9007199254740992", 0}, {"-9007199254740992", 0}, {"100000000000000000000", 0}, {"01", 0}, {"-", 1},
-    {"1.", 2}, {".5", 0}, {"+1", 0}, {"1e", 2}, {"1e+", 3}, {"0.30000000000000005", 0}, {"0.300000000000000040", 0},
-    {"0.3000000000000000444", 0}, {"333333333.33333329", 0}, {"5.6843418860808015e-14", 0},
-    {"1e+400", 0}, {"1e-400", 0}, {"1.7976931348623159e+308", 0}, {"4e-324", 0}, {"4.9e-324", 0},
-    {"{\"b\":1,\"a\":2}", 7}, {"{\"a\":1,\"a\":2}", 7}, {"{\"a\":1,}", 7}, {"{,}", 1}, {"[1,]", 3}, {"[,1]", 1}, {"[1 2]", 2},
-    {"{\"a\"}", 4}, {"{\"a\":}", 5}, {"{a:1}", 1}, {"[1}", 2}, {"{\"a\":1]", 6}, {"[", 1}, {"{", 1}, {"{\"a\":1", 6},
-    {"\"\\/\"", 1}, {"\"\\u0041\"", 1}, {"\"\\u000A\"", 1}, {"\"\\u000a\"", 1}, {"\"\\u001F\"", 1}, {"\"\\u0000\"", 1},
-    {"\"\\ud83d\\ude02\"", 1}, {"\"\\u00e9\"", 1}, {"\"\\u\"", 1}, {"\"\\", 1 + 1}, {"\"\\x\"", 1}, {"\"abc", 4},
-    {"\"a\tb\"", 2}, {"\"\xff\"", 1}, {"\"\xED\xA0\x80\"", 1}, {"\"\xC0\xAF\"", 1}, {"\"\xE0\x80\x80\"", 1},
-    {"\"\xF0\x80\x80\x80\"", 1}, {"\"\xF4\x90\x80\x80\"", 1}, {"\"\xE2\x82\"", 1}, {"\xEF\xBB\xBF""1", 0}, {"nul", 0},
-    {"nulll", 4}, {"True", 0}, {"1 2", 1}, {"[]]", 2}, {"NaN", 0}, {"'a'", 0}, {"//x", 0}, {"1,", 1}, {"]", 0},
+    {"{\"\":0,\"\\n\":1,\"\\\"\":2,\"A\":3,\"\\\\\":4,\"a\":5}", -1},
+    {"{\"\\\\\":1,\"A\":2}", 8},
+    {"{\"\\u0001\":1,\"\\b\":2}", -1},
+    {"{\"\\b\":1,\"\\u0001\":2}", 8},
+    {"{\"a\":1,\"aa\":2}", -1},
+    {"{\"aa\":1,\"a\":2}", 8},
+    {"{\"\\n\":1,\"\\n\\n\":2}", -1},
+    {"{\"\\n\":1,\"\\n\":2}", 8},
+    {"", 0},
+    {" 1", 0},
+    {"1 ", 1},
+    {"[1, 2]", 3},
+    {"{\"a\": 1}", 5},
+    {"{ }", 1},
+    {"[\n]", 1},
+    {"-0", 0},
+    {"0.0", 0},
+    {"1.0", 0},
+    {"1e3", 0},
+    {"1E+21", 0},
+    {"1e21", 0},
+    {"1e+021", 0},
+    {"100e-2", 0},
+    {"1.50", 0},
+    {"0.0000001", 0},
+    {"10e+21", 0},
+    {"9007199254740992", 0},
+    {"-9007199254740992", 0},
+    {"100000000000000000000", 0},
+    {"01", 0},
+    {"-", 1},
+    {"1.", 2},
+    {".5", 0},
+    {"+1", 0},
+    {"1e", 2},
+    {"1e+", 3},
+    {"0.30000000000000005", 0},
+    {"0.300000000000000040", 0},
+    {"0.3000000000000000444", 0},
+    {"333333333.33333329", 0},
+    {"5.6843418860808015e-14", 0},
+    {"1e+400", 0},
+    {"1e-400", 0},
+    {"1.7976931348623159e+308", 0},
+    {"4e-324", 0},
+    {"4.9e-324", 0},
+    {"{\"b\":1,\"a\":2}", 7},
+    {"{\"a\":1,\"a\":2}", 7},
+    {"{\"a\":1,}", 7},
+    {"{,}", 1},
+    {"[1,]", 3},
+    {"[,1]", 1},
+    {"[1 2]", 2},
+    {"{\"a\"}", 4},
+    {"{\"a\":}", 5},
+    {"{a:1}", 1},
+    {"[1}", 2},
+    {"{\"a\":1]", 6},
+    {"[", 1},
+    {"{", 1},
+    {"{\"a\":1", 6},
+    {"\"\\/\"", 1},
+    {"\"\\u0041\"", 1},
+    {"\"\\u000A\"", 1},
+    {"\"\\u000a\"", 1},
+    {"\"\\u001F\"", 1},
+    {"\"\\u0000\"", 1},
+    {"\"\\ud83d\\ude02\"", 1},
+    {"\"\\u00e9\"", 1},
+    {"\"\\u\"", 1},
+    {"\"\\", 1 + 1},
+    {"\"\\x\"", 1},
+    {"\"abc", 4},
+    {"\"a\tb\"", 2},
+    {"\"\xff\"", 1},
+    {"\"\xED\xA0\x80\"", 1},
+    {"\"\xC0\xAF\"", 1},
+    {"\"\xE0\x80\x80\"", 1},
+    {"\"\xF0\x80\x80\x80\"", 1},
+    {"\"\xF4\x90\x80\x80\"", 1},
+    {"\"\xE2\x82\"", 1},
+    {"\xEF\xBB\xBF"
+     "1",
+     0},
+    {"nul", 0},
+    {"nulll", 4},
+    {"True", 0},
+    {"1 2", 1},
+    {"[]]", 2},
+    {"NaN", 0},
+    {"'a'", 0},
+    {"//x", 0},
+    {"1,", 1},
+    {"]", 0},
 };
 
-START_TEST(the_checker_names_the_first_byte_that_is_wrong)
-{
+START_TEST(the_checker_names_the_first_byte_that_is_wrong) {
     for (size_t i = 0; i < sizeof check_rows / sizeof check_rows[0]; i++) {
         const char *text = check_rows[i].text;
         size_t len = strlen(text);
@@ -368,8 +329,7 @@ START_TEST(the_checker_names_the_first_byte_that_is_wrong)
 }
 END_TEST
 
-START_TEST(depth_is_limited_without_recursion)
-{
+START_TEST(depth_is_limited_without_recursion) {
     size_t huge = 1000000;
     char *text = malloc(huge);
     ck_assert_ptr_nonnull(text);
@@ -386,19 +346,37 @@ END_TEST
 
 /* ---- random values ---- */
 
-static json_t *random_string(void)
-{
-    static const char *const pieces[] = {"a", "b", "aa", "\"", "\\", "/", "\n", "\x01", "\x1f", "\x7f", "\xC3\xA9", "\xE2\x82\xAC",
-                                         "\xEE\x80\x80", "\xEF\xBF\xBD", "\xF0\x9F\x98\x82", "\xF0\x90\x80\x80", "\xED\x9F\xBF",
-                                         "0123456789abcdef", " ", "{", "]", ",", ":"};
+static json_t *random_string(void) {
+    static const char *const pieces[] = {"a",
+                                         "b",
+                                         "aa",
+                                         "\"",
+                                         "\\",
+                                         "/",
+                                         "\n",
+                                         "\x01",
+                                         "\x1f",
+                                         "\x7f",
+                                         "\xC3\xA9",
+                                         "\xE2\x82\xAC",
+                                         "\xEE\x80\x80",
+                                         "\xEF\xBF\xBD",
+                                         "\xF0\x9F\x98\x82",
+                                         "\xF0\x90\x80\x80",
+                                         "\xED\x9F\xBF",
+                                         "0123456789abcdef",
+                                         " ",
+                                         "{",
+                                         "]",
+                                         ",",
+                                         ":"};
     char text[128] = "";
     for (size_t n = random_below(5); n > 0; n--)
         strcat(text, pieces[random_below(sizeof pieces / sizeof pieces[0])]);
     return json_string(text);
 }
 
-static json_t *random_number(void)
-{
+static json_t *random_number(void) {
     switch (random_below(5)) {
     case 0:
         return json_integer((json_int_t)random_below(200) - 100);
@@ -416,8 +394,7 @@ static json_t *random_number(void)
     }
 }
 
-static json_t *random_value(unsigned depth)
-{
+static json_t *random_value(unsigned depth) {
     size_t kind = random_below(depth > 4 ? 4 : 7);
     if (kind == 0)
         return random_below(3) == 0 ? json_null() : json_boolean(random64() & 1);
@@ -438,9 +415,9 @@ static json_t *random_value(unsigned depth)
     return value;
 }
 
-static void mutate(struct psdk_buf *buf)
-{
-    static const char alphabet[] = "{}[],:\"\\/ \n0123456789eE+-.abunrtf\x01\x7f\xC3\xA9\xE2\x82\xAC\xED\xA0\xF0\x9F\xEF";
+static void mutate(struct psdk_buf *buf) {
+    static const char alphabet[] =
+        "{}[],:\"\\/ \n0123456789eE+-.abunrtf\x01\x7f\xC3\xA9\xE2\x82\xAC\xED\xA0\xF0\x9F\xEF";
     char c = alphabet[random_below(sizeof alphabet)]; /* the NUL too */
     size_t at = random_below(buf->len);
     switch (random_below(4)) {
@@ -465,8 +442,7 @@ static void mutate(struct psdk_buf *buf)
     }
 }
 
-START_TEST(the_checker_agrees_with_parse_and_rewrite)
-{
+START_TEST(the_checker_agrees_with_parse_and_rewrite) {
     size_t accepted = 0;
     for (int i = 0; i < 4000; i++) {
         struct psdk_buf buf = {0}, again = {0};
@@ -484,8 +460,8 @@ START_TEST(the_checker_agrees_with_parse_and_rewrite)
                 mutate(&again);
             bool canonical = is_canonical(psdk_buf_str(&again), again.len);
             accepted += canonical;
-            ck_assert_msg(checks(psdk_buf_str(&again), again.len) == canonical, "%s: %s", canonical ? "refused" : "accepted",
-                          psdk_buf_str(&again));
+            ck_assert_msg(checks(psdk_buf_str(&again), again.len) == canonical, "%s: %s",
+                          canonical ? "refused" : "accepted", psdk_buf_str(&again));
         }
         json_decref(value);
         psdk_buf_done(&buf);
@@ -497,15 +473,16 @@ END_TEST
 
 /* ---- members ---- */
 
-START_TEST(members_are_found_by_name_at_the_top_level_alone)
-{
-    static const char text[] = "{\"\":0,\"\\n\":9,\"a\":1,\"ab\":{\"z\":[\"}\",2,{}],\"zz\":\"\\\"},\"},\"b\":\"x,y\",\"c\":[1,[2],3],"
-                               "\"d\":null,\"\xC3\xA9\":5}";
+START_TEST(members_are_found_by_name_at_the_top_level_alone) {
+    static const char text[] =
+        "{\"\":0,\"\\n\":9,\"B\":7,\"a\":1,\"ab\":{\"z\":[\"}\",2,{}],\"zz\":\"\\\"},\"},\"b\":\"x,y\",\"c\":[1,[2],3],"
+        "\"d\":null,\"\xC3\xA9\":5}";
     static const struct {
         const char *key;
         const char *value;
-    } rows[] = {{"", "0"}, {"a", "1"}, {"ab", "{\"z\":[\"}\",2,{}],\"zz\":\"\\\"},\"}"}, {"b", "\"x,y\""}, {"c", "[1,[2],3]"},
-                {"d", "null"}, {"z", NULL}, {"zz", NULL}, {"e", NULL}, {"A", NULL}, {"aa", NULL}};
+    } rows[] = {{"", "0"},        {"B", "7"},         {"a", "1"},    {"ab", "{\"z\":[\"}\",2,{}],\"zz\":\"\\\"},\"}"},
+                {"b", "\"x,y\""}, {"c", "[1,[2],3]"}, {"d", "null"}, {"z", NULL},
+                {"zz", NULL},     {"e", NULL},        {"A", NULL},   {"aa", NULL}};
     ck_assert(checks(text, sizeof text - 1));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         size_t len = 0;
@@ -525,15 +502,11 @@ START_TEST(members_are_found_by_name_at_the_top_level_alone)
 }
 END_TEST
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("jcs");
     TCase *tc = tcase_create("jcs");
     tcase_set_timeout(tc, 100);
     tcase_add_test(tc, the_published_vectors_come_out_byte_for_byte);
-    tcase_add_test(tc, numbers_are_written_like_ecmascript_does);
-    tcase_add_test(tc, numbers_read_back_and_have_no_shorter_form);
-    tcase_add_test(tc, the_locale_does_not_change_numbers);
     tcase_add_test(tc, strings_are_escaped_as_little_as_possible);
     tcase_add_test(tc, what_cannot_be_expressed_is_refused_and_leaves_the_buffer);
     tcase_add_test(tc, the_checker_names_the_first_byte_that_is_wrong);

@@ -73,8 +73,7 @@ static const struct {
     {TEXT("\"a\nb\""), "in:1:3: a control character"},
 };
 
-START_TEST(what_is_not_strict_json_is_refused_with_its_place)
-{
+START_TEST(what_is_not_strict_json_is_refused_with_its_place) {
     for (size_t i = 0; i < sizeof refused_rows / sizeof refused_rows[0]; i++) {
         prov_error err = {0};
         char *exact = malloc(refused_rows[i].len + 1);
@@ -91,12 +90,26 @@ START_TEST(what_is_not_strict_json_is_refused_with_its_place)
 }
 END_TEST
 
-START_TEST(what_is_strict_json_is_accepted)
-{
+START_TEST(what_is_strict_json_is_accepted) {
     static const char *const texts[] = {
-        "null", "true", " [ ] ", "\t{\r\n}\n", "0", "-0", "-0.0", "1E5", "1e-400", "9007199254740991", "-9007199254740991", "1e20",
-        "9007199254740993.0", "1.7976931348623157e308", "0.000000000000000000000000000000000000000000001e350",
-        "\"\\u00e9\\ud83d\\ude02\\/\\b\\f\\n\\r\\t\\\"\\\\\"", "\"\x7f\xEF\xBF\xBF\xF4\x8F\xBF\xBF\"", "{\"\":1,\"a\":{\"a\":{}}}",
+        "null",
+        "true",
+        " [ ] ",
+        "\t{\r\n}\n",
+        "0",
+        "-0",
+        "-0.0",
+        "1E5",
+        "1e-400",
+        "9007199254740991",
+        "-9007199254740991",
+        "1e20",
+        "9007199254740993.0",
+        "1.7976931348623157e308",
+        "0.000000000000000000000000000000000000000000001e350",
+        "\"\\u00e9\\ud83d\\ude02\\/\\b\\f\\n\\r\\t\\\"\\\\\"",
+        "\"\x7f\xEF\xBF\xBF\xF4\x8F\xBF\xBF\"",
+        "{\"\":1,\"a\":{\"a\":{}}}",
         "[1,2.5,\"x\",null,true,false,[],{}]",
         "123400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000.0e17"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -109,8 +122,7 @@ START_TEST(what_is_strict_json_is_accepted)
 }
 END_TEST
 
-START_TEST(values_are_what_the_text_says)
-{
+START_TEST(values_are_what_the_text_says) {
     static const char text[] = "{\"i\":-42,\"r\":0.5,\"s\":\"\\u20ac\\n\",\"a\":[true,null]}";
     prov_error err = {0};
     json_t *value = psdk_json_parse(text, sizeof text - 1, "in", &err);
@@ -124,8 +136,7 @@ START_TEST(values_are_what_the_text_says)
 }
 END_TEST
 
-START_TEST(depth_is_limited_before_anything_recurses)
-{
+START_TEST(depth_is_limited_before_anything_recurses) {
     size_t huge = 4000000;
     char *text = malloc(huge);
     ck_assert_ptr_nonnull(text);
@@ -151,20 +162,17 @@ END_TEST
 
 static json_t *object;
 
-static void make_object(void)
-{
+static void make_object(void) {
     static const char text[] = "{\"s\":\"text\",\"i\":7,\"r\":1.5,\"n\":null,\"o\":{},\"a\":[],\"b\":true,"
                                "\"h\":\"0xba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}";
     object = psdk_json_parse(text, sizeof text - 1, "in", NULL);
 }
 
-static void drop_object(void)
-{
+static void drop_object(void) {
     json_decref(object);
 }
 
-START_TEST(strings_are_read)
-{
+START_TEST(strings_are_read) {
     const char *text = "before";
     prov_error err = {0};
     ck_assert_int_eq(psdk_json_get_str(object, "rec", "s", &text, &err), PROV_OK);
@@ -188,8 +196,7 @@ START_TEST(strings_are_read)
 }
 END_TEST
 
-START_TEST(integers_are_read_within_their_range)
-{
+START_TEST(integers_are_read_within_their_range) {
     int64_t number = -1;
     prov_error err = {0};
     ck_assert_int_eq(psdk_json_get_int(object, "rec", "i", 7, 7, &number, &err), PROV_OK);
@@ -210,8 +217,7 @@ START_TEST(integers_are_read_within_their_range)
 }
 END_TEST
 
-START_TEST(hashes_objects_and_arrays_are_read)
-{
+START_TEST(hashes_objects_and_arrays_are_read) {
     uint8_t hash[32] = {0};
     const json_t *inner = NULL;
     prov_error err = {0};
@@ -234,8 +240,7 @@ START_TEST(hashes_objects_and_arrays_are_read)
 }
 END_TEST
 
-START_TEST(unknown_members_are_refused_with_a_suggestion)
-{
+START_TEST(unknown_members_are_refused_with_a_suggestion) {
     static const char *const all[] = {"s", "i", "r", "n", "o", "a", "b", "h", NULL};
     static const char *const names[] = {"timeout", "threads", NULL};
     static const char *const none[] = {NULL};
@@ -255,20 +260,25 @@ START_TEST(unknown_members_are_refused_with_a_suggestion)
 }
 END_TEST
 
-START_TEST(suggestions_are_near_or_absent)
-{
-    static const char *const names[] = {"storage", "chain", "reward", "id", NULL};
+START_TEST(suggestions_are_near_or_absent) {
+    static const char *const names[] = {"storage", "chain", "reward", "id", "host", NULL};
     static const struct {
         const char *word;
         const char *expected;
-    } rows[] = {{"storage", "storage"}, {"storge", "storage"},  {"sotrage", "storage"}, {"storagees", "storage"},
-                {"chian", "chain"},     {"chains", "chain"},    {"cain", "chain"},      {"rewrad", "reward"},
-                {"ix", NULL},           {"", NULL},             {"strg", NULL},         {"xyzzyx", NULL},
-                {"hain", "chain"},      {"haiin", "chain"},     {"ha", NULL}};
+    } rows[] = {{"storage", "storage"}, {"storge", "storage"},
+                {"sotrage", "storage"}, {"storagees", "storage"},
+                {"chian", "chain"},     {"chains", "chain"},
+                {"cain", "chain"},      {"rewrad", "reward"},
+                {"ix", NULL},           {"", NULL},
+                {"strg", NULL},         {"xyzzyx", NULL},
+                {"hain", "chain"},      {"haiin", "chain"},
+                {"ha", NULL},           {"hsot", "host"},
+                {"hxxt", NULL}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *found = psdk_suggest(rows[i].word, names);
         if (rows[i].expected)
-            ck_assert_msg(found && strcmp(found, rows[i].expected) == 0, "%s: %s", rows[i].word, found ? found : "none");
+            ck_assert_msg(found && strcmp(found, rows[i].expected) == 0, "%s: %s", rows[i].word,
+                          found ? found : "none");
         else
             ck_assert_msg(!found, "%s: %s", rows[i].word, found);
     }
@@ -281,8 +291,7 @@ START_TEST(suggestions_are_near_or_absent)
 }
 END_TEST
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("json");
     TCase *tc = tcase_create("json");
     tcase_set_timeout(tc, 60);
