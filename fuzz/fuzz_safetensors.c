@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * What is read is written again: the new file has the same tensors with the same data, and its form does not change when
- * it is read and written once more.
+ * What is read is written again: the new file has the same tensors with the same data, and its form does not change
+ * when it is read and written once more.
  */
 #include <stdlib.h>
 #include <string.h>

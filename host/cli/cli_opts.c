@@ -177,11 +177,9 @@ static int take_global(struct cli *cli, const struct cli_option *option, const c
 
 static int take(struct cli *cli, const struct cli_option *option, const char *value)
 {
-    if (option >= cli_globals && option < cli_globals + MAX_OPTIONS) {
-        for (const struct cli_option *o = cli_globals; o->name; o++)
-            if (o == option)
-                return take_global(cli, option, value);
-    }
+    for (const struct cli_option *o = cli_globals; o->name; o++)
+        if (o == option)
+            return take_global(cli, option, value);
     if (!(option->flags & CLI_REPEAT) && option->arg && cli_get(cli, option->name))
         return cli_usage(cli, "--%s is given twice", option->name);
     cli->values[cli->n_values++] = (struct cli_value){option, value};

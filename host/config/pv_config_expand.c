@@ -124,8 +124,7 @@ int pv_config_expand(const struct pv_layer *layer, const struct pv_yaml *node, s
 }
 
 /* ---- secrets ----------------------------------------------------------------------------------------------------- */
-/* Compares the end of key with word, "-" like "_", in any case: "Private-Key" and "my_private_key" are "private_key".
- */
+/* Compares the end of key with word, "-" like "_", in any case: "My-Private-Key" ends as "private_key". */
 static bool ends_as(const char *key, const char *word)
 {
     size_t n = strlen(key), m = strlen(word);

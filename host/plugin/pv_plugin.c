@@ -279,6 +279,8 @@ int pv_plugin_provider(struct pv_plugins *plugins, const struct pv_plugin_spec *
     *ret = NULL;
     int rc = spec->driver != NULL && spec->role != NULL ? pv_loader_allowed(err)
                                                         : psdk_fail(err, PROV_E_CONFIG, "no plugin is named");
+    if (rc == PROV_OK && !pv_driver_name_ok(spec->driver)) /* a path would load, and its driver never be found */
+        rc = psdk_fail(err, PROV_E_CONFIG, "'%s' is not a plugin name: want [a-z][a-z0-9-]{0,62}", spec->driver);
     if (rc == PROV_OK)
         rc = pv_plugin_search(plugins, spec->driver, &path, err);
     if (rc == PROV_OK)

@@ -14,7 +14,6 @@
  *
  * SEED is 64 hex digits. Everything else is done by the test in Python.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

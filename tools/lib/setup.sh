@@ -92,8 +92,9 @@ prov_require_by_probe() {
     : >"$lacking"
     for group in "$@"; do
         prov_table "$group" | while IFS='|' read -r probe package purpose; do
-            prov_probe "$probe" || printf '  %-28s %s (Debian: %s)\n' "${probe#*:}" "$purpose" \
-                    "$(printf '%s' "$package" | sed 's/CLANG/N/g; s|/| or |')" >>"$lacking"
+            prov_probe "$probe" && continue
+            name=$(printf '%s\n' "$package" | sed 's/CLANG/N/g; s|/| or |')
+            printf '  %-28s %s (Debian: %s)\n' "${probe#*:}" "$purpose" "$name" >>"$lacking"
         done
     done
     [ -s "$lacking" ] || return 0

@@ -78,8 +78,8 @@ START_TEST(trust_lasts_until_the_file_changes)
     write_project(text);
     pv_config_free(load());
 
-    /* The same bytes at another place are another file. */
-    struct pv_config_source source = {.file = write_at(root, "elsewhere/prov.yaml", text),
+    /* The same bytes at another place, of a name as long, are another file. */
+    struct pv_config_source source = {.file = write_at(root, "projecT/prov.yaml", text),
                                       .work_dir = root,
                                       .system_file = system_file,
                                       .environ = environment};

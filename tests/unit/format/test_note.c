@@ -272,11 +272,29 @@ START_TEST(names_are_utf8_without_space_plus_or_control)
     static const struct {
         const char *name;
         bool ok;
-    } rows[] = {{"a", true},          {"log.example/models/m-1", true}, {"m\xc3\xa9" "dia", true}, {"\xf0\x9f\x8c\xb2", true},
-                {"", false},          {"a b", false},                   {"a+b", false},       {"a\tb", false},
-                {"a\n", false},       {"\x01", false},                  {"a\xc2\x85", false}, {"a\xe2\x80\xa8", false},
-                {"a\xe2\x80\x83", false}, {"\xe1\x9a\x80", false},      {"a\xff", false},     {"a\xc3", false},
-                {"a\x7f", true}};
+    } rows[] = {
+        {"a", true},
+        {"log.example/models/m-1", true},
+        {"m\xc3\xa9" "dia", true},
+        {"\xf0\x9f\x8c\xb2", true},
+        {"a\x7f", true},
+        {"", false},
+        {"a b", false},
+        {"a+b", false},
+        {"a\tb", false},
+        {"a\n", false},
+        {"\x01", false},
+        {"a\xff", false},
+        {"a\xc3", false},
+        {"a\xc2\x85", false}, /* the Unicode spaces */
+        {"a\xc2\xa0", false},
+        {"\xe1\x9a\x80", false},
+        {"a\xe2\x80\x83", false},
+        {"a\xe2\x80\xa8", false},
+        {"a\xe2\x80\xaf", false},
+        {"a\xe2\x81\x9f", false},
+        {"a\xe3\x80\x80", false},
+    };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         ck_assert_msg(pv_note_name_ok(rows[i].name) == rows[i].ok, "row %zu", i);

@@ -144,7 +144,8 @@ START_TEST(a_proof_reads_back)
         for (uint32_t k = 0; k < proof.count; k++)
             memset(proof.hash[k], (int)k + 1, 32);
         ck_assert_int_eq(pv_tlog_proof_write(&out, &proof), PROV_OK);
-        ck_assert_msg(pv_tlog_proof_parse(psdk_buf_str(&out), out.len, "p", &again, &err) == PROV_OK, "%s", err.message);
+        ck_assert_msg(pv_tlog_proof_parse(psdk_buf_str(&out), out.len, "p", &again, &err) == PROV_OK, "%s",
+                      err.message);
         ck_assert_uint_eq(again.index, proof.index);
         ck_assert_uint_eq(again.count, proof.count);
         ck_assert_mem_eq(again.hash, proof.hash, sizeof(proof.hash));

@@ -208,7 +208,7 @@ START_TEST(a_name_that_is_not_there_gets_a_suggestion)
     ck_contains(err.message, b.fixtures);
     ck_assert_int_eq(try_load("no-such-thing", &err), PROV_E_PLUGIN);
     ck_contains(err.message, "plugins.path");
-    ck_assert_int_eq(try_load("../fx store", &err), PROV_E_PLUGIN);
+    ck_assert_int_eq(try_load("../fx-store", &err), PROV_E_CONFIG);
     ck_assert_int_eq(try_load("Fx", &err), PROV_E_CONFIG);
     ck_contains(err.message, "[a-z][a-z0-9-]");
 }

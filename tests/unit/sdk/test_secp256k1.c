@@ -118,7 +118,7 @@ START_TEST(malformed_signatures_are_refused)
         vectors_hex(bad[i].s, signature + 32, 32);
         signature[64] = bad[i].v;
         ck_assert_msg(psdk_secp256k1_recover(digest, signature, got, &err) == PROV_E_INVALID, "case %zu", i);
-        ck_assert_ptr_nonnull(strstr(err.message, "secp256k1: "));
+        ck_assert_msg(strstr(err.message, bad[i].v == 27 ? "secp256k1: " : "secp256k1: v is ") != NULL, "%s", err.message);
     }
     vectors_hex("0000000000000000000000000000000000000000000000000000000000000001", signature, 32);
     vectors_hex("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0", signature + 32, 32);
