@@ -225,8 +225,12 @@ typedef struct prov_plugin {
 #else
 #define PROV_PLUGIN_VISIBLE
 #endif
+#ifdef __cplusplus
+#define PROV_PLUGIN_EXPORT extern "C" PROV_PLUGIN_VISIBLE
+#else
 #define PROV_PLUGIN_EXPORT PROV_PLUGIN_VISIBLE
-extern PROV_PLUGIN_EXPORT const prov_plugin prov_plugin_v1;
+#endif
+extern PROV_PLUGIN_VISIBLE const prov_plugin prov_plugin_v1;
 
 /* ==== role prov.storage/1 ===========================================================================================
  * Keys are relative paths: segments [A-Za-z0-9._:+-]+ joined by "/", no segment "." or "..", at most 512 bytes. An object

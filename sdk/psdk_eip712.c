@@ -13,7 +13,8 @@
 #include "psdk_hash.h"
 
 static int fail_want(const struct psdk_eip712_job *job, const struct psdk_eip712_path *at, const char *type,
-                     const char *want) {
+                     const char *want)
+{
     char why[PSDK_EIP712_TEXT_MAX + 160];
 
     snprintf(why, sizeof why, "want %s (%s)", want, type);
@@ -23,7 +24,8 @@ static int fail_want(const struct psdk_eip712_job *job, const struct psdk_eip712
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
 /* Decimal with or without sign, or 0x hex, into sign and magnitude. */
-static bool integer_parse(const char *text, bool *ret_negative, uint8_t ret[32]) {
+static bool integer_parse(const char *text, bool *ret_negative, uint8_t ret[32])
+{
     size_t len;
 
     *ret_negative = text[0] == '-';
@@ -51,14 +53,16 @@ static bool integer_parse(const char *text, bool *ret_negative, uint8_t ret[32])
     return psdk_u256_parse(text, ret);
 }
 
-static unsigned bit_length(const uint8_t value[32]) {
+static unsigned bit_length(const uint8_t value[32])
+{
     for (unsigned i = 0; i < 32; i++)
         if (value[i] != 0)
             return 8 * (31 - i) + 32 - (unsigned)__builtin_clz(value[i]);
     return 0;
 }
 
-static void negate(uint8_t value[32]) {
+static void negate(uint8_t value[32])
+{
     unsigned carry = 1;
 
     for (size_t i = 32; i-- > 0;) {
@@ -69,7 +73,8 @@ static void negate(uint8_t value[32]) {
 }
 
 /* A magnitude of at most `bits` bits; a negative one of a signed type may also be 2^(bits - 1) itself. */
-static bool integer_fits(struct psdk_eip712_atomic atomic, bool negative, const uint8_t value[32]) {
+static bool integer_fits(struct psdk_eip712_atomic atomic, bool negative, const uint8_t value[32])
+{
     uint8_t less[32];
 
     if (atomic.kind == PSDK_EIP712_UINT)
@@ -84,7 +89,8 @@ static bool integer_fits(struct psdk_eip712_atomic atomic, bool negative, const 
 }
 
 static int encode_integer(struct psdk_eip712_job *job, const char *type, const json_t *value,
-                          const struct psdk_eip712_path *at, uint8_t ret[32]) {
+                          const struct psdk_eip712_path *at, uint8_t ret[32])
+{
     struct psdk_eip712_atomic atomic = psdk_eip712_atomic_parse(type);
     char number[24];
     const char *text = json_string_value(value);
@@ -106,7 +112,8 @@ static int encode_integer(struct psdk_eip712_job *job, const char *type, const j
 
 /* bytes and bytesN. */
 static int encode_bytes(struct psdk_eip712_job *job, const char *type, const json_t *value,
-                        const struct psdk_eip712_path *at, uint8_t ret[32]) {
+                        const struct psdk_eip712_path *at, uint8_t ret[32])
+{
     struct psdk_eip712_atomic atomic = psdk_eip712_atomic_parse(type);
     size_t digits = json_is_string(value) ? json_string_length(value) - 2 : 0;
     const char *text = json_string_value(value);
@@ -132,7 +139,8 @@ static int encode_bytes(struct psdk_eip712_job *job, const char *type, const jso
 }
 
 static int encode_atomic(struct psdk_eip712_job *job, const char *type, const json_t *value,
-                         const struct psdk_eip712_path *at, uint8_t ret[32]) {
+                         const struct psdk_eip712_path *at, uint8_t ret[32])
+{
     memset(ret, 0, 32);
     switch (psdk_eip712_atomic_parse(type).kind) {
     case PSDK_EIP712_BOOL:
@@ -166,7 +174,8 @@ static int hash_struct(struct psdk_eip712_job *job, const char *name, const json
                        const struct psdk_eip712_path *at, unsigned depth, uint8_t ret[32]);
 
 static int encode_value(struct psdk_eip712_job *job, const char *type, const json_t *value,
-                        const struct psdk_eip712_path *at, unsigned depth, uint8_t ret[32]) {
+                        const struct psdk_eip712_path *at, unsigned depth, uint8_t ret[32])
+{
     char base[PSDK_EIP712_TEXT_MAX];
     struct psdk_keccak k;
     unsigned count;
@@ -194,7 +203,8 @@ static int encode_value(struct psdk_eip712_job *job, const char *type, const jso
 
 /* Names a member of value that definition does not have. */
 static int fail_extra(const struct psdk_eip712_job *job, const json_t *definition, const json_t *value,
-                      const struct psdk_eip712_path *at) {
+                      const struct psdk_eip712_path *at)
+{
     const char *key;
     json_t *member;
 
@@ -211,7 +221,8 @@ static int fail_extra(const struct psdk_eip712_job *job, const json_t *definitio
 }
 
 static int hash_struct(struct psdk_eip712_job *job, const char *name, const json_t *value,
-                       const struct psdk_eip712_path *at, unsigned depth, uint8_t ret[32]) {
+                       const struct psdk_eip712_path *at, unsigned depth, uint8_t ret[32])
+{
     const json_t *definition = psdk_eip712_type_get(job, name);
     size_t count = json_array_size(definition);
     struct psdk_keccak k;
@@ -241,7 +252,8 @@ static int hash_struct(struct psdk_eip712_job *job, const char *name, const json
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 /* EIP712Domain from the members that domain has, in the order of the standard. */
-static int domain_derive(struct psdk_eip712_job *job, const json_t *domain) {
+static int domain_derive(struct psdk_eip712_job *job, const json_t *domain)
+{
     static const char *const names[] = {"name", "version", "chainId", "verifyingContract", "salt", NULL};
     static const char *const types[] = {"string", "string", "uint256", "address", "bytes32"};
     int rc = psdk_json_only(domain, "typed data: domain", names, job->err);
@@ -257,7 +269,8 @@ static int domain_derive(struct psdk_eip712_job *job, const json_t *domain) {
 }
 
 static int digest_parts(struct psdk_eip712_job *job, const json_t *typed_data, const char *primary,
-                        const json_t *domain, uint8_t ret[32]) {
+                        const json_t *domain, uint8_t ret[32])
+{
     static const struct psdk_eip712_path domain_path = {NULL, "domain", 0}, message_path = {NULL, "message", 0};
     static const struct psdk_eip712_path primary_path = {NULL, "primaryType", 0};
     const json_t *message = json_object_get(typed_data, "message");
@@ -286,7 +299,8 @@ static int digest_parts(struct psdk_eip712_job *job, const json_t *typed_data, c
     return PROV_OK;
 }
 
-int psdk_eip712_digest(const json_t *typed_data, uint8_t ret[32], prov_error *err) {
+int psdk_eip712_digest(const json_t *typed_data, uint8_t ret[32], prov_error *err)
+{
     static const char *const members[] = {"types", "primaryType", "domain", "message", NULL};
     struct psdk_eip712_job job = {.err = err};
     const json_t *types = NULL, *domain = NULL;

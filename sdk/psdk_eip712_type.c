@@ -10,7 +10,8 @@
 
 #define MEMBERS_MAX 256
 
-int psdk_eip712_fail(const struct psdk_eip712_job *job, const struct psdk_eip712_path *at, const char *why) {
+int psdk_eip712_fail(const struct psdk_eip712_job *job, const struct psdk_eip712_path *at, const char *why)
+{
     const struct psdk_eip712_path *chain[PSDK_EIP712_DEPTH_MAX + 2];
     struct psdk_buf text = {0};
     size_t count = 0;
@@ -30,13 +31,15 @@ int psdk_eip712_fail(const struct psdk_eip712_job *job, const struct psdk_eip712
 }
 
 /* A number without leading zeros, 1 to 999999999. 0: not that. */
-static unsigned number_parse(const char *text) {
+static unsigned number_parse(const char *text)
+{
     size_t len = strspn(text, "0123456789");
 
     return len == 0 || len > 9 || text[len] != '\0' || text[0] == '0' ? 0 : (unsigned)strtoul(text, NULL, 10);
 }
 
-struct psdk_eip712_atomic psdk_eip712_atomic_parse(const char *type) {
+struct psdk_eip712_atomic psdk_eip712_atomic_parse(const char *type)
+{
     static const struct {
         const char *name;
         enum psdk_eip712_kind kind;
@@ -61,7 +64,8 @@ struct psdk_eip712_atomic psdk_eip712_atomic_parse(const char *type) {
     return (struct psdk_eip712_atomic){PSDK_EIP712_NONE, 0};
 }
 
-static bool identifier_ok(const char *text) {
+static bool identifier_ok(const char *text)
+{
     static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_$";
     size_t len = strlen(text);
 
@@ -69,23 +73,27 @@ static bool identifier_ok(const char *text) {
            strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_$0123456789") == len;
 }
 
-json_t *psdk_eip712_type_get(const struct psdk_eip712_job *job, const char *name) {
+json_t *psdk_eip712_type_get(const struct psdk_eip712_job *job, const char *name)
+{
     if (job->derived != NULL && strcmp(name, PSDK_EIP712_DOMAIN_TYPE) == 0)
         return job->derived;
     return json_object_get(job->types, name);
 }
 
 /* The name of a type that exists, in memory that lives as long as the job. */
-static const char *type_name(const struct psdk_eip712_job *job, const char *name) {
+static const char *type_name(const struct psdk_eip712_job *job, const char *name)
+{
     return strcmp(name, PSDK_EIP712_DOMAIN_TYPE) == 0 ? PSDK_EIP712_DOMAIN_TYPE
                                                       : json_object_iter_key(json_object_iter_at(job->types, name));
 }
 
-const char *psdk_eip712_member_text(const json_t *definition, size_t index, const char *key) {
+const char *psdk_eip712_member_text(const json_t *definition, size_t index, const char *key)
+{
     return json_string_value(json_object_get(json_array_get(definition, index), key));
 }
 
-bool psdk_eip712_array_split(const char *type, char ret_base[PSDK_EIP712_TEXT_MAX], unsigned *ret_count) {
+bool psdk_eip712_array_split(const char *type, char ret_base[PSDK_EIP712_TEXT_MAX], unsigned *ret_count)
+{
     const char *open = strrchr(type, '[');
     size_t len = strlen(type);
     char digits[16] = "";
@@ -109,7 +117,8 @@ bool psdk_eip712_array_split(const char *type, char ret_base[PSDK_EIP712_TEXT_MA
 }
 
 /* The type without its dimensions. */
-static void type_base(const char *type, char ret[PSDK_EIP712_TEXT_MAX]) {
+static void type_base(const char *type, char ret[PSDK_EIP712_TEXT_MAX])
+{
     unsigned count;
 
     snprintf(ret, PSDK_EIP712_TEXT_MAX, "%s", type);
@@ -118,7 +127,8 @@ static void type_base(const char *type, char ret[PSDK_EIP712_TEXT_MAX]) {
 }
 
 static int member_check(const struct psdk_eip712_job *job, const json_t *definition, size_t index,
-                        const struct psdk_eip712_path *at) {
+                        const struct psdk_eip712_path *at)
+{
     const json_t *member = json_array_get(definition, index);
     const char *name = psdk_eip712_member_text(definition, index, "name"),
                *type = psdk_eip712_member_text(definition, index, "type");
@@ -141,7 +151,8 @@ static int member_check(const struct psdk_eip712_job *job, const json_t *definit
     return PROV_OK;
 }
 
-int psdk_eip712_types_check(const struct psdk_eip712_job *job) {
+int psdk_eip712_types_check(const struct psdk_eip712_job *job)
+{
     const struct psdk_eip712_path top = {NULL, "types", 0};
     const char *name;
     json_t *definition;
@@ -166,13 +177,15 @@ int psdk_eip712_types_check(const struct psdk_eip712_job *job) {
     return PROV_OK;
 }
 
-static int compare_names(const void *a, const void *b) {
+static int compare_names(const void *a, const void *b)
+{
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* The struct types that name needs, itself first, then the others sorted. */
 static size_t type_closure(const struct psdk_eip712_job *job, const char *name,
-                           const char *ret[PSDK_EIP712_TYPES_MAX + 1]) {
+                           const char *ret[PSDK_EIP712_TYPES_MAX + 1])
+{
     size_t count = 0;
 
     ret[count++] = type_name(job, name);
@@ -196,11 +209,13 @@ static size_t type_closure(const struct psdk_eip712_job *job, const char *name,
     return count;
 }
 
-static void hash_text(struct psdk_keccak *k, const char *text) {
+static void hash_text(struct psdk_keccak *k, const char *text)
+{
     psdk_keccak_add(k, text, strlen(text));
 }
 
-const uint8_t *psdk_eip712_type_hash(struct psdk_eip712_job *job, const char *name) {
+const uint8_t *psdk_eip712_type_hash(struct psdk_eip712_job *job, const char *name)
+{
     const char *closure[PSDK_EIP712_TYPES_MAX + 1];
     struct psdk_keccak k;
     struct psdk_eip712_hash *entry;

@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Signatures are 65 bytes r || s || v with v 27 or 28 and always low s; a high s is refused on recovery. Secret keys are
- * raw 32 bytes that the caller wipes (psdk_wipe). Threads: [any]. Since 1.0.
+ * Signatures are 65 bytes r || s || v with v 27 or 28 and always low s; a high s is refused on recovery. Secret keys
+ * are raw 32 bytes that the caller wipes (psdk_wipe). Threads: [any]. Since 1.0.
  */
 #ifndef PSDK_ETH_H
 #define PSDK_ETH_H
@@ -31,7 +31,8 @@ int psdk_secp256k1_new(uint8_t ret_secret[32], prov_error *err);
 int psdk_secp256k1_public(const uint8_t secret[32], uint8_t ret[64], prov_error *err);
 int psdk_secp256k1_sign(const uint8_t secret[32], const uint8_t digest[32], uint8_t ret[65], prov_error *err);
 /* v 0, 1, 27 or 28. PROV_E_INVALID for a high s, r or s out of range, no such point. */
-int psdk_secp256k1_recover(const uint8_t digest[32], const uint8_t signature[65], uint8_t ret_public[64], prov_error *err);
+int psdk_secp256k1_recover(const uint8_t digest[32], const uint8_t signature[65], uint8_t ret_public[64],
+                           prov_error *err);
 
 void psdk_eth_address(const uint8_t public_key[64], uint8_t ret[20]);
 int psdk_eth_address_of(const uint8_t secret[32], uint8_t ret[20], prov_error *err);

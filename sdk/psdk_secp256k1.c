@@ -2,9 +2,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * One context for the process lies in static memory (nothing is left behind when a plugin is unloaded). It is made once,
- * blinded with random bytes against side channels, and only read afterwards, which the library allows to many threads.
- * The library's own handlers for misuse end the process; ours do nothing, and the call then fails.
+ * One context for the process lies in static memory (nothing is left behind when a plugin is unloaded). It is made
+ * once, blinded with random bytes against side channels, and only read afterwards, which the library allows to many
+ * threads. The library's own handlers for misuse end the process; ours do nothing, and the call then fails.
  */
 #include <pthread.h>
 #include <secp256k1.h>
@@ -47,7 +47,8 @@ static const secp256k1_context *context_get(prov_error *err)
 {
     pthread_once(&context_once, context_make);
     if (context == NULL)
-        psdk_fail(err, PROV_E_INTERNAL, "secp256k1: no context: libsecp256k1 or the random source of this system fails");
+        psdk_fail(err, PROV_E_INTERNAL,
+                  "secp256k1: no context: libsecp256k1 or the random source of this system fails");
     return context;
 }
 
@@ -124,7 +125,8 @@ static bool low_s(const uint8_t s[32])
     return memcmp(s, half_order, sizeof half_order) <= 0;
 }
 
-int psdk_secp256k1_recover(const uint8_t digest[32], const uint8_t signature[65], uint8_t ret_public[64], prov_error *err)
+int psdk_secp256k1_recover(const uint8_t digest[32], const uint8_t signature[65], uint8_t ret_public[64],
+                           prov_error *err)
 {
     const secp256k1_context *ctx = context_get(err);
     secp256k1_ecdsa_recoverable_signature parsed;

@@ -2,7 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * They are not part of the repository: a test that finds none says so and passes, but an existing folder must hold cases.
+ * They are not part of the repository: a test that finds none says so and passes, but an existing folder must hold
+ * cases.
  */
 #ifndef CRYPTO_VECTORS_H
 #define CRYPTO_VECTORS_H

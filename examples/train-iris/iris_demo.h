@@ -3,13 +3,13 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * It trains a small classifier on Fisher's Iris measurements and records the training as it goes:
- *   1 the starting point (epoch 0) and each epoch become a safetensors file, and a training.checkpoint record given to the
- *     asynchronous recorder; every tenth epoch, the first and the last also a training.validation on rows held out;
+ *   1 the starting point (epoch 0) and each epoch become a safetensors file, and a training.checkpoint record given to
+ *     the asynchronous recorder; every tenth epoch, the first and the last also a training.validation on rows held out;
  *   2 everything is sealed, the whole stream is verified, and a proof of training is made and verified;
  *   3 one digit of an accuracy in a copy of the proof is changed, and that copy is verified too. It must be refused.
  *
- * Nothing is printed. Only include/prov/ is used. Threads: calls with different folders may run at the same time, also on
- * one handle.
+ * Nothing is printed. Only include/prov/ is used. Threads: calls with different folders may run at the same time, also
+ * on one handle.
  */
 #ifndef IRIS_DEMO_H
 #define IRIS_DEMO_H
@@ -49,8 +49,8 @@ struct iris_demo_step {
 struct iris_demo_params {
     prov_handle *handle;  /* borrowed; must trust its own log key for the proof to verify, as after prov_init */
     const char *model_id; /* stream models/<model_id>; required */
-    const char *folder;   /* where checkpoints, training.json, proof.json and forged-proof.json go; made when missing (its
-                             parent must be there). One that has a proof.json already is refused with PROV_E_EXISTS. */
+    const char *folder;   /* where checkpoints, training.json, proof.json and forged-proof.json go; made when missing
+                             (its parent must be there). One that an earlier run used is refused, PROV_E_EXISTS. */
     int64_t epochs;       /* 0..9999; IRIS_DEMO_EPOCHS is enough */
     uint64_t seed;        /* the same seed trains the same model, bit for bit */
     /* Called in the calling thread after each epoch; not 0: stop with PROV_E_CANCELLED, what was recorded stays. May be
@@ -116,8 +116,8 @@ struct iris_demo_report {
 };
 
 /* Does it all. PROV_OK when every part could be done, whatever the verdicts are: ask iris_demo_passed. Other codes: a
- * record, file or check could not be made; err says which. ret needs no set-up and is to be given to iris_demo_report_done
- * in either case. */
+ * record, file or check could not be made; err (may be NULL) says which. ret needs no set-up and is to be given to
+ * iris_demo_report_done in either case. */
 int iris_demo(const struct iris_demo_params *params, struct iris_demo_report *ret, prov_error *err);
 /* The stream and the proof are intact and signed by a trusted key, and the forgery was refused. */
 bool iris_demo_passed(const struct iris_demo_report *report);

@@ -38,6 +38,7 @@ struct prov_handle {
     char keys_dir[1024], state_dir[1024];
     struct pv_key log_key, writer_key;
     bool keys_loaded;
+    bool store_checked; /* store.json is there and is ours */
     struct pv_ledger ledger;
     struct api_stream *streams;
     json_t *context; /* gathered once */
@@ -64,6 +65,10 @@ int api_origin(prov_handle *h, prov_error *err);
 int api_ledger(prov_handle *h, struct pv_ledger **ret, prov_error *err);
 /* A stream for writing, kept open until prov_close. */
 int api_stream(prov_handle *h, const char *path, struct pv_stream **ret, prov_error *err);
+/* Seals all that waits in a stream; the store may fail, then the records stay in the journal. */
+int api_seal(prov_handle *h, struct pv_stream *stream, struct pv_seal_report *ret, prov_error *err);
+/* The first use of a store writes store.json; later ones check that it is ours. */
+int api_claim_store(prov_handle *h, prov_error *err);
 /* "models/<id>" of a model id, or of the configured model when NULL. */
 int api_model_path(prov_handle *h, const char *model_id, char *ret, size_t cap, prov_error *err);
 const char *api_model_id(prov_handle *h, const char *given);

@@ -154,7 +154,7 @@ static bool own_plugin_dir(char *ret, size_t cap)
 
 static int open_plugins(prov_handle *h, prov_error *err)
 {
-    char own[1024] = "", seen[1024] = "", helper[1100] = "";
+    char own[1024] = "", seen[1024] = "";
     prov_error ignored = {0};
     size_t n = pv_config_count(h->config, "plugins.path"), at = 0;
     const char **path = calloc(n + 2, sizeof *path);
@@ -167,7 +167,6 @@ static int open_plugins(prov_handle *h, prov_error *err)
     if (pv_dirs_get(PV_DIR_CACHE, "plugins-seen", seen, sizeof seen, &ignored) != PROV_OK)
         seen[0] = '\0';
     struct pv_plugins_config config = {.path = path, .seen_dir = seen[0] ? seen : NULL, .state_dir = h->state_dir};
-    (void)helper;
     int rc = pv_plugins_new(&config, &h->plugins, err);
     free(path);
     return rc;
@@ -295,12 +294,12 @@ int api_origin(prov_handle *h, prov_error *err)
 
 int api_keys_dir(prov_handle *h, prov_error *err)
 {
-    const char *keys = pv_config_str(h->config, "keys");
+    const char *keys = pv_config_str(h->config, "keys"), *from = pv_config_origin(h->config, "keys");
     uint8_t digest[32];
-    char hex[PSDK_SHA256_HEX], leaf[64];
+    char hex[PSDK_SHA256_HEX];
     if (h->keys_dir[0])
         return PROV_OK;
-    if (keys) {
+    if (keys && from && strcmp(from, "default") != 0) {
         snprintf(h->keys_dir, sizeof h->keys_dir, "%s", keys);
         return PROV_OK;
     }
@@ -309,11 +308,9 @@ int api_keys_dir(prov_handle *h, prov_error *err)
         return rc;
     psdk_sha256(h->origin, strlen(h->origin), digest);
     psdk_hex(digest, 32, hex);
-    snprintf(leaf, sizeof leaf, "keys/%.16s", hex);
-    const char *user = pv_config_user_dir(h->config);
-    if (!user)
+    if (!keys)
         return psdk_fail(err, PROV_E_CONFIG, "no home directory is known: set HOME, XDG_CONFIG_HOME or the setting `keys`");
-    snprintf(h->keys_dir, sizeof h->keys_dir, "%s/%s", user, leaf);
+    snprintf(h->keys_dir, sizeof h->keys_dir, "%.900s/%.16s", keys, hex); /* a folder for each store */
     return PROV_OK;
 }
 

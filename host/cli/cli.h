@@ -2,9 +2,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * A command is a row of the table in cli_table.c. Help, man pages, completions and docs/cli.md are printed from the same rows.
- * Functions that return an exit code return 0 or what cli.md names: 1 failed, 2 usage, 3 verification negative, 4 not found,
- * 5 configuration or plugin, 6 network or pending, 7 conflict, 8 denied. Data goes to cli->out, everything else to stderr.
+ * A command is a row of the table in cli_table.c. Help, man pages, completions and docs/cli.md are printed from the
+ * same rows. Functions that return an exit code return 0 or what cli.md names: 1 failed, 2 usage, 3 verification
+ * negative, 4 not found, 5 configuration or plugin, 6 network or pending, 7 conflict, 8 denied. Data goes to cli->out,
+ * everything else to stderr.
  */
 #ifndef PROV_CLI_H
 #define PROV_CLI_H
@@ -23,7 +24,8 @@ enum { CLI_OK, CLI_FAILED, CLI_USAGE, CLI_NEGATIVE, CLI_NOT_FOUND, CLI_CONFIG };
 
 struct cli;
 
-/* ---- the table (cli_table.c, cli_table_more.c) ---------------------------------------------------------------------- */
+/* ---- the table (cli_table.c, cli_table_more.c) ----------------------------------------------------------------------
+ */
 
 #define CLI_REPEAT 1u /* may be given several times */
 
@@ -50,8 +52,8 @@ struct cli_command {
     int min_operands;
     int max_operands; /* -1: any number */
     unsigned flags;
-    const char *summary; /* one line, no full stop */
-    const char *about;   /* paragraphs separated by "\n", or NULL */
+    const char *summary;                /* one line, no full stop */
+    const char *about;                  /* paragraphs separated by "\n", or NULL */
     const struct cli_option *options;   /* may be NULL */
     const struct cli_example *examples; /* ends with a NULL line */
     int (*run)(struct cli *cli);
@@ -70,7 +72,8 @@ const struct cli_command *cli_command_next(const char *noun, const struct cli_co
 const struct cli_command *cli_command_find(const char *noun, const char *verb);
 const struct cli_noun *cli_noun_find(const char *name);
 
-/* ---- one run of the program ----------------------------------------------------------------------------------------- */
+/* ---- one run of the program -----------------------------------------------------------------------------------------
+ */
 
 struct cli_value {
     const struct cli_option *option;
@@ -108,7 +111,8 @@ const char **cli_all(const struct cli *cli, const char *name, size_t *ret_n);
 int cli_get_int(struct cli *cli, const char *name, int64_t minimum, int64_t *ret);
 /* A decimal number between low and high; likewise. */
 int cli_get_real(struct cli *cli, const char *name, double low, double high, double *ret);
-/* The value of an option that takes JSON: inline, @FILE or - for stdin. *ret is NULL when it is absent; the caller frees. */
+/* The value of an option that takes JSON: inline, @FILE or - for stdin. *ret is NULL when it is absent; the caller
+ * frees. */
 int cli_get_text(struct cli *cli, const char *name, char **ret);
 /* The stream of --stream, or of --model-id, into room; *ret NULL: of the configured model. */
 int cli_get_stream(struct cli *cli, char *room, size_t cap, const char **ret);
@@ -117,12 +121,15 @@ const char *cli_suggest(const char *word, const char *const *names);
 
 /* Opens the configuration with the global options; cli->handle is closed by main. main.c */
 int cli_open(struct cli *cli);
+int cli_open_with(struct cli *cli, const prov_open_params *params);
 /* 0, or the number of the signal that asked to end. */
 int cli_signalled(void);
-/* Seals what waits. A failure is a warning: the records are safe. Returns whether all is sealed. ret_json may be NULL. */
+/* Seals what waits. A failure is a warning: the records are safe. Returns whether all is sealed. ret_json may be NULL.
+ */
 bool cli_seal(struct cli *cli, char **ret_json);
 
-/* ---- output (cli_out.c, cli_error.c, cli_read.c) ---------------------------------------------------------------------- */
+/* ---- output (cli_out.c, cli_error.c, cli_read.c)
+ * ---------------------------------------------------------------------- */
 
 int cli_out_open(struct cli *cli);
 /* Flushes and closes; a full disk is a failure. keep: else the file of --output is removed. */
@@ -146,14 +153,15 @@ char *cli_clean(const char *text);
 /* "\033[1m" and the like, or "" when colours are off. style: 'b'old, 'd'im, 'r'ed, 'g'reen, 'y'ellow, 0 end. */
 const char *cli_style(bool color, char style);
 
-/* With --json: one document of the command, {"schema":"prov.NOUN.VERB/1",...members of text} or, with member, that member
- * holds text. text is a JSON document, used as it is. */
+/* With --json: one document of the command, {"schema":"prov.NOUN.VERB/1",...members of text} or, with member, that
+ * member holds text. text is a JSON document, used as it is. */
 int cli_emit(struct cli *cli, const char *member, const char *text);
 /* The same for a value that was built here; takes value. */
 int cli_emit_json(struct cli *cli, json_t *value);
 /* Reads JSON of the library; NULL after it said so. */
 json_t *cli_json(struct cli *cli, const char *text);
-/* A member as text for people: strings as they are, numbers short, true "yes", null and absent "". Uses room when needed. */
+/* A member as text for people: strings as they are, numbers short, true "yes", null and absent "". Uses room when
+ * needed. */
 const char *cli_member(const json_t *object, const char *name, char *room, size_t cap);
 const char *cli_scalar(const json_t *value, char *room, size_t cap);
 
@@ -191,10 +199,12 @@ void cli_progress_init(struct cli_progress *progress, struct cli *cli, const cha
 void cli_progress_step(void *progress, uint64_t done, uint64_t all);
 void cli_progress_done(struct cli_progress *progress);
 
-/* Reads a file, or stdin for "-", whole; the caller frees. *ret_rc is the PROV_E_* of a failure, which was not yet said. */
+/* Reads a file, or stdin for "-", whole; the caller frees. *ret_rc is the PROV_E_* of a failure, which was not yet
+ * said. */
 char *cli_read(struct cli *cli, const char *path, size_t max_bytes, size_t *ret_len, prov_error *err);
 
-/* ---- help and documents (cli_help.c, cli_man.c, cli_complete.c, cli_markdown.c) ---------------------------------------- */
+/* ---- help and documents (cli_help.c, cli_man.c, cli_complete.c, cli_markdown.c)
+ * ---------------------------------------- */
 
 /* Help of the program, of a noun or of a command, whatever is not NULL. */
 void cli_help_print(FILE *out, bool color, const char *noun, const struct cli_command *command);
@@ -203,7 +213,8 @@ void cli_usage_line(FILE *out, const struct cli_command *command);
 /* "-o, --output FILE" into room. */
 void cli_option_text(const struct cli_option *option, char *room, size_t cap);
 
-/* ---- commands ---------------------------------------------------------------------------------------------------------- */
+/* ---- commands
+ * ---------------------------------------------------------------------------------------------------------- */
 
 int cli_run_init(struct cli *cli);
 int cli_run_demo(struct cli *cli);

@@ -11,19 +11,18 @@
 
 #include "cli.h"
 
-/* ---- the file ------------------------------------------------------------------------------------------------------------- */
+/* ---- the file
+ * ------------------------------------------------------------------------------------------------------------- */
 
-static int code_of(int errnum)
-{
-    return errnum == ENOSPC || errnum == EDQUOT                        ? PROV_E_NOSPACE
-           : errnum == ENOENT || errnum == ENOTDIR                     ? PROV_E_NOT_FOUND
-           : errnum == EACCES || errnum == EPERM || errnum == EROFS    ? PROV_E_DENIED
-                                                                       : PROV_E_IO;
+static int code_of(int errnum) {
+    return errnum == ENOSPC || errnum == EDQUOT                     ? PROV_E_NOSPACE
+           : errnum == ENOENT || errnum == ENOTDIR                  ? PROV_E_NOT_FOUND
+           : errnum == EACCES || errnum == EPERM || errnum == EROFS ? PROV_E_DENIED
+                                                                    : PROV_E_IO;
 }
 
 /* A regular file is written beside its place and moved there at the end; a device or a pipe is written at once. */
-int cli_out_open(struct cli *cli)
-{
+int cli_out_open(struct cli *cli) {
     struct stat info;
     if (!cli->output || strcmp(cli->output, "-") == 0)
         return CLI_OK;
@@ -38,7 +37,8 @@ int cli_out_open(struct cli *cli)
         cli->out_temp = NULL;
         return cli_no_memory(cli);
     }
-    int fd = open(direct ? cli->out_path : cli->out_temp, O_WRONLY | O_CLOEXEC | O_NOCTTY | (direct ? 0 : O_CREAT | O_EXCL), 0666);
+    int fd = open(direct ? cli->out_path : cli->out_temp,
+                  O_WRONLY | O_CLOEXEC | O_NOCTTY | (direct ? 0 : O_CREAT | O_EXCL), 0666);
     FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!out) {
         int saved = errno;
@@ -52,15 +52,14 @@ int cli_out_open(struct cli *cli)
     return CLI_OK;
 }
 
-static int write_failed(struct cli *cli, int errnum)
-{
+static int write_failed(struct cli *cli, int errnum) {
     if (errnum == EPIPE)
         return 128 + 13; /* the reader has gone, as in `prov history | head` */
-    return cli_error(cli, code_of(errnum), "%s: cannot write: %s", cli->out_path ? cli->output : "stdout", strerror(errnum));
+    return cli_error(cli, code_of(errnum), "%s: cannot write: %s", cli->out_path ? cli->output : "stdout",
+                     strerror(errnum));
 }
 
-int cli_out_close(struct cli *cli, bool keep)
-{
+int cli_out_close(struct cli *cli, bool keep) {
     FILE *out = cli->out;
     int rc = CLI_OK;
     errno = 0;
@@ -89,10 +88,10 @@ int cli_out_close(struct cli *cli, bool keep)
     return rc;
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------------------------------------ */
+/* ---- JSON
+ * ------------------------------------------------------------------------------------------------------------------ */
 
-static void put_schema(struct cli *cli)
-{
+static void put_schema(struct cli *cli) {
     const struct cli_command *c = cli->command;
     if (c->flags & CLI_ALIAS)
         for (const struct cli_command *row = cli_commands; row->noun; row++)
@@ -101,8 +100,7 @@ static void put_schema(struct cli *cli)
     fprintf(cli->out, "{\"schema\":\"prov.%s%s%s/1\"", c->noun, c->verb ? "." : "", c->verb ? c->verb : "");
 }
 
-int cli_emit(struct cli *cli, const char *member, const char *text)
-{
+int cli_emit(struct cli *cli, const char *member, const char *text) {
     put_schema(cli);
     if (member)
         fprintf(cli->out, ",\"%s\":%s}\n", member, text);
@@ -113,8 +111,7 @@ int cli_emit(struct cli *cli, const char *member, const char *text)
     return CLI_OK;
 }
 
-int cli_emit_json(struct cli *cli, json_t *value)
-{
+int cli_emit_json(struct cli *cli, json_t *value) {
     char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
     int rc = text ? cli_emit(cli, NULL, text) : cli_no_memory(cli);
     free(text);
@@ -122,10 +119,10 @@ int cli_emit_json(struct cli *cli, json_t *value)
     return rc;
 }
 
-/* ---- pages ------------------------------------------------------------------------------------------------------------------ */
+/* ---- pages
+ * ------------------------------------------------------------------------------------------------------------------ */
 
-void cli_fact(struct cli *cli, const char *name, const char *value)
-{
+void cli_fact(struct cli *cli, const char *name, const char *value) {
     if (!value || !*value)
         return;
     fprintf(cli->out, "%s%-14s%s ", cli_style(cli->color, 'd'), name, cli_style(cli->color, 0));
@@ -133,10 +130,13 @@ void cli_fact(struct cli *cli, const char *name, const char *value)
     fputc('\n', cli->out);
 }
 
-void cli_check(struct cli *cli, char mark, const char *name, const char *detail)
-{
+void cli_check(struct cli *cli, char mark, const char *name, const char *detail) {
     const char *word = mark == 'o' ? "ok" : mark == 'w' ? "warn" : "FAILED";
-    fprintf(cli->out, "  %s%-7s%s ", cli_style(cli->color, mark == 'o' ? 'g' : mark == 'w' ? 'y' : 'r'), word, cli_style(cli->color, 0));
+    fprintf(cli->out, "  %s%-7s%s ",
+            cli_style(cli->color, mark == 'o'   ? 'g'
+                                  : mark == 'w' ? 'y'
+                                                : 'r'),
+            word, cli_style(cli->color, 0));
     size_t cells = cli_put(cli->out, name);
     if (detail && *detail) {
         fprintf(cli->out, "%*s  ", cells < 18 ? (int)(18 - cells) : 0, "");
@@ -145,15 +145,15 @@ void cli_check(struct cli *cli, char mark, const char *name, const char *detail)
     fputc('\n', cli->out);
 }
 
-static void put_checks(struct cli *cli, const json_t *checks)
-{
+static void put_checks(struct cli *cli, const json_t *checks) {
     size_t i;
     json_t *check;
     json_array_foreach(checks, i, check) {
         char name[64], detail[512], where[256];
         const char *place = cli_member(check, "where", where, sizeof where);
         bool ok = json_is_true(json_object_get(check, "ok"));
-        cli_check(cli, ok ? 'o' : 'f', cli_member(check, "name", name, sizeof name), cli_member(check, "detail", detail, sizeof detail));
+        cli_check(cli, ok ? 'o' : 'f', cli_member(check, "name", name, sizeof name),
+                  cli_member(check, "detail", detail, sizeof detail));
         if (*place) {
             fprintf(cli->out, "          %-18s  at ", "");
             cli_put(cli->out, place);
@@ -162,11 +162,11 @@ static void put_checks(struct cli *cli, const json_t *checks)
     }
 }
 
-int cli_verdict(struct cli *cli, int32_t verdict, const char *json_text)
-{
+int cli_verdict(struct cli *cli, int32_t verdict, const char *json_text) {
     static const char unknown[] = "intact, signer unknown";
     char room[512];
-    int rc = verdict == PROV_VERDICT_OK || (verdict == PROV_VERDICT_UNKNOWN && cli->allow_unknown) ? CLI_OK : CLI_NEGATIVE;
+    int rc =
+        verdict == PROV_VERDICT_OK || (verdict == PROV_VERDICT_UNKNOWN && cli->allow_unknown) ? CLI_OK : CLI_NEGATIVE;
     if (cli->json) {
         int written = cli_emit(cli, NULL, json_text);
         return rc ? rc : written;
@@ -178,13 +178,19 @@ int cli_verdict(struct cli *cli, int32_t verdict, const char *json_text)
     if (!cli->quiet)
         put_checks(cli, json_object_get(doc, "checks"));
     bool said = verdict == PROV_VERDICT_UNKNOWN && strncmp(summary, unknown, strlen(unknown)) == 0;
-    const char *word = verdict == PROV_VERDICT_OK ? "OK: " : verdict == PROV_VERDICT_UNKNOWN ? "intact, signer unknown: " : "TAMPERED: ";
-    fputs(cli_style(cli->color, verdict == PROV_VERDICT_OK ? 'g' : verdict == PROV_VERDICT_UNKNOWN ? 'y' : 'r'), cli->out);
+    const char *word = verdict == PROV_VERDICT_OK        ? "OK: "
+                       : verdict == PROV_VERDICT_UNKNOWN ? "intact, signer unknown: "
+                                                         : "TAMPERED: ";
+    fputs(cli_style(cli->color, verdict == PROV_VERDICT_OK        ? 'g'
+                                : verdict == PROV_VERDICT_UNKNOWN ? 'y'
+                                                                  : 'r'),
+          cli->out);
     fputs(said ? "" : word, cli->out);
     cli_put(cli->out, summary);
     fprintf(cli->out, "%s\n", cli_style(cli->color, 0));
     if (verdict == PROV_VERDICT_UNKNOWN)
-        cli_note(cli, "Ask whoever made it, over a channel that you trust, for `prov key show log`, and give it to --trust or trust.keys.");
+        cli_note(cli, "Ask whoever made it, over a channel that you trust, for `prov key show log`, and give it to "
+                      "--trust or trust.keys.");
     json_decref(doc);
     return rc;
 }

@@ -4,27 +4,9 @@
 
 #include "cli.h"
 
-static void show_writers(struct cli *cli, const json_t *writers)
-{
-    size_t i;
-    json_t *writer;
-    json_array_foreach(writers, i, writer) {
-        char room[256], line[512], count[32];
-        if (!json_is_object(writer)) {
-            cli_fact(cli, i ? " " : "writers", cli_scalar(writer, room, sizeof room));
-            continue;
-        }
-        const char *key = cli_member(writer, "key", room, sizeof room);
-        const char *records = cli_member(writer, "records", count, sizeof count);
-        snprintf(line, sizeof line, "%s%s%s%s", *key ? key : cli_scalar(writer, room, sizeof room), *records ? ", " : "", records,
-                 *records ? " records" : "");
-        cli_fact(cli, i ? " " : "writers", line);
-    }
-}
-
-int cli_run_log_show(struct cli *cli)
-{
-    static const char *const names[] = {"stream", "origin", "size", "root", "log_key", "signed", "pending"};
+int cli_run_log_show(struct cli *cli) {
+    static const char *const names[] = {"stream", "origin", "size",         "root",    "updated_at",
+                                        "writer", "signed", "verifier_key", "trusted", "pending"};
     char room[160], scalar[512], *text = NULL;
     const char *stream;
     prov_error err = {0};
@@ -40,7 +22,6 @@ int cli_run_log_show(struct cli *cli)
     } else if ((doc = cli_json(cli, text))) {
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             cli_fact(cli, names[i], cli_member(doc, names[i], scalar, sizeof scalar));
-        show_writers(cli, json_object_get(doc, "writers"));
     } else {
         rc = CLI_FAILED;
     }
@@ -49,8 +30,7 @@ int cli_run_log_show(struct cli *cli)
     return rc;
 }
 
-int cli_run_log_list(struct cli *cli)
-{
+int cli_run_log_list(struct cli *cli) {
     static const char *const titles[] = {"STREAM", ">RECORDS", NULL};
     char *text = NULL;
     prov_error err = {0};
@@ -71,7 +51,9 @@ int cli_run_log_list(struct cli *cli)
     cli_table_init(&table, cli, titles);
     json_array_foreach(list, i, stream) {
         char name[256], size[32];
-        const char *const row[] = {cli_member(stream, "stream", name, sizeof name), cli_member(stream, "size", size, sizeof size)};
+        const char *const row[] = {
+            cli_member(stream, "stream", name, sizeof name),
+            *cli_member(stream, "error", size, sizeof size) ? "?" : cli_member(stream, "size", size, sizeof size)};
         if (!cli_table_row(&table, row))
             rc = cli_no_memory(cli);
     }
@@ -85,8 +67,7 @@ int cli_run_log_list(struct cli *cli)
     return rc;
 }
 
-int cli_run_log_verify(struct cli *cli)
-{
+int cli_run_log_verify(struct cli *cli) {
     char room[160], *text = NULL;
     const char *stream;
     int32_t verdict = PROV_VERDICT_TAMPERED;
@@ -105,8 +86,7 @@ int cli_run_log_verify(struct cli *cli)
     return rc;
 }
 
-static int prove_growth(struct cli *cli, const char *stream)
-{
+static int prove_growth(struct cli *cli, const char *stream) {
     static const char *const names[] = {"old_size", "old_root", "size", "root"};
     int64_t since = 0;
     char *text = NULL, scalar[128];
@@ -135,8 +115,7 @@ static int prove_growth(struct cli *cli, const char *stream)
     return rc;
 }
 
-int cli_run_log_prove(struct cli *cli)
-{
+int cli_run_log_prove(struct cli *cli) {
     char room[160], *text = NULL;
     const char *stream;
     prov_error err = {0};

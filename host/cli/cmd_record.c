@@ -7,11 +7,11 @@
 
 #include "cli.h"
 
-/* ---- record ---------------------------------------------------------------------------------------------------------------- */
+/* ---- record
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 /* model_id of the option, else of the configuration, into room; for the JSON answer. */
-static const char *model_of(struct cli *cli, char *room, size_t cap)
-{
+static const char *model_of(struct cli *cli, char *room, size_t cap) {
     static const char *const paths[] = {"model_id", "default_model"};
     const char *given = cli_get(cli, "model-id");
     char *text = NULL, scalar[64];
@@ -30,21 +30,19 @@ static const char *model_of(struct cli *cli, char *room, size_t cap)
 }
 
 /* Prints the id, seals, and says how that went. The record is durable already: whatever the store does, this is 0. */
-static int finish(struct cli *cli, const char *id)
-{
+static int finish(struct cli *cli, const char *id) {
     char model[160];
     if (!cli->json)
         fprintf(cli->out, "%s\n", id);
     fflush(cli->out);
     bool sealed = cli_seal(cli, NULL);
-    return cli->json ? cli_emit_json(cli, json_pack("{s:s, s:s, s:b}", "id", id, "model_id", model_of(cli, model, sizeof model),
-                                                    "sealed", (int)sealed))
+    return cli->json ? cli_emit_json(cli, json_pack("{s:s, s:s, s:b}", "id", id, "model_id",
+                                                    model_of(cli, model, sizeof model), "sealed", (int)sealed))
                      : CLI_OK;
 }
 
 /* What can be known without a record: the JSON is an object, the files can be read. hash: given or computed. */
-static int dry_run(struct cli *cli, const char *what, const char *json_text, const char *hash)
-{
+static int dry_run(struct cli *cli, const char *what, const char *json_text, const char *hash) {
     char model[160];
     json_error_t where;
     json_t *object = json_text ? json_loads(json_text, JSON_REJECT_DUPLICATES, &where) : json_object();
@@ -59,12 +57,12 @@ static int dry_run(struct cli *cli, const char *what, const char *json_text, con
         return rc;
     const char *id = model_of(cli, model, sizeof model);
     cli_note(cli, "would record a %s of model %s with hash %s", what, id, hash);
-    return cli->json ? cli_emit_json(cli, json_pack("{s:b, s:s, s:s, s:s}", "dry_run", 1, "kind", what, "model_id", id, "model_hash", hash))
+    return cli->json ? cli_emit_json(cli, json_pack("{s:b, s:s, s:s, s:s}", "dry_run", 1, "kind", what, "model_id", id,
+                                                    "model_hash", hash))
                      : CLI_OK;
 }
 
-static int check_hash(struct cli *cli, const char *name)
-{
+static int check_hash(struct cli *cli, const char *name) {
     const char *text = cli_get(cli, name);
     if (!text)
         return CLI_OK;
@@ -73,14 +71,14 @@ static int check_hash(struct cli *cli, const char *name)
     if (len == 0)
         return cli_usage(cli, "--%s is empty; a SHA-256 has 64 hex digits", name);
     if (hex != len)
-        return cli_usage(cli, "--%s: '%.80s' is not hex at character %zu", name, text, hex + (size_t)(digits - text) + 1);
+        return cli_usage(cli, "--%s: '%.80s' is not hex at character %zu", name, text,
+                         hex + (size_t)(digits - text) + 1);
     if (len != 64)
         return cli_usage(cli, "--%s: has %zu hex digits, a SHA-256 has 64", name, len);
     return CLI_OK;
 }
 
-static int check_model(struct cli *cli, bool files)
-{
+static int check_model(struct cli *cli, bool files) {
     int rc = check_hash(cli, "model-hash");
     if (rc)
         return rc;
@@ -91,19 +89,18 @@ static int check_model(struct cli *cli, bool files)
     return CLI_OK;
 }
 
-static int checkpoint_numbers(struct cli *cli, prov_checkpoint *checkpoint)
-{
+static int checkpoint_numbers(struct cli *cli, prov_checkpoint *checkpoint) {
     int rc;
     if (!cli_get(cli, "epoch"))
         return cli_usage(cli, "--epoch N is missing");
-    if ((rc = cli_get_int(cli, "epoch", 0, &checkpoint->epoch)) || (rc = cli_get_int(cli, "step", 0, &checkpoint->step)))
+    if ((rc = cli_get_int(cli, "epoch", 0, &checkpoint->epoch)) ||
+        (rc = cli_get_int(cli, "step", 0, &checkpoint->step)))
         return rc;
     return check_hash(cli, "fingerprint-hash");
 }
 
 /* The hash that a dry run shows. */
-static int hash_for(struct cli *cli, const char *given, const char *const *files, uint64_t n_files, char hash[65])
-{
+static int hash_for(struct cli *cli, const char *given, const char *const *files, uint64_t n_files, char hash[65]) {
     prov_error err = {0};
     if (given) {
         snprintf(hash, 65, "%s", given + (given[0] == '0' && (given[1] == 'x' || given[1] == 'X') ? 2 : 0));
@@ -113,8 +110,7 @@ static int hash_for(struct cli *cli, const char *given, const char *const *files
     return rc ? cli_fail(cli, rc, &err) : CLI_OK;
 }
 
-int cli_run_record_checkpoint(struct cli *cli)
-{
+int cli_run_record_checkpoint(struct cli *cli) {
     size_t n_files = 0, n_datasets = 0;
     char *metrics = NULL, *extra = NULL, id[65] = "";
     const char **files = cli_all(cli, "file", &n_files), **datasets = cli_all(cli, "dataset", &n_datasets);
@@ -154,8 +150,7 @@ out:
     return rc;
 }
 
-static int check_validation(struct cli *cli, prov_validation *v)
-{
+static int check_validation(struct cli *cli, prov_validation *v) {
     int rc = check_model(cli, v->file != NULL);
     if (rc)
         return rc;
@@ -170,8 +165,7 @@ static int check_validation(struct cli *cli, prov_validation *v)
     return cli_get_real(cli, "confidence", 0, 1, &v->confidence_score);
 }
 
-int cli_run_record_validation(struct cli *cli)
-{
+int cli_run_record_validation(struct cli *cli) {
     char *result = NULL, *extra = NULL, id[65] = "";
     prov_error err = {0};
     prov_validation v = {.struct_size = sizeof v,
@@ -205,7 +199,8 @@ out:
     return rc;
 }
 
-/* ---- history ------------------------------------------------------------------------------------------------------------------ */
+/* ---- history
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 struct listing {
     struct cli *cli;
@@ -214,8 +209,7 @@ struct listing {
 };
 
 /* "accuracy=0.953 loss=0.31" */
-static void short_metrics(const json_t *object, char *room, size_t cap)
-{
+static void short_metrics(const json_t *object, char *room, size_t cap) {
     const char *name;
     json_t *value;
     size_t used = 0;
@@ -231,8 +225,7 @@ static void short_metrics(const json_t *object, char *room, size_t cap)
 }
 
 /* What sets a record apart from others of its kind: its epoch, its validator, its subject. */
-static void describe(const json_t *body, char *room, size_t cap)
-{
+static void describe(const json_t *body, char *room, size_t cap) {
     char scalar[128], step[32];
     room[0] = '\0';
     if (json_object_get(body, "epoch")) {
@@ -245,15 +238,13 @@ static void describe(const json_t *body, char *room, size_t cap)
 }
 
 /* "2026-11-20T12:00:00.123456Z" -> "2026-11-20 12:00:00" */
-static void short_time(const char *timestamp, char room[20])
-{
+static void short_time(const char *timestamp, char room[20]) {
     snprintf(room, 20, "%.19s", timestamp);
     if (strlen(room) > 10)
         room[10] = ' ';
 }
 
-static int32_t each_record(void *ctx, const char *text, uint64_t len)
-{
+static int32_t each_record(void *ctx, const char *text, uint64_t len) {
     struct listing *listing = ctx;
     struct cli *cli = listing->cli;
     char index[32], time[20], kind[64], what[160], id[128], metrics[512], hash[128], scalar[128];
@@ -280,8 +271,7 @@ static int32_t each_record(void *ctx, const char *text, uint64_t len)
     return ferror(cli->out) ? PROV_E_IO : fine ? PROV_OK : PROV_E_NOMEM;
 }
 
-int cli_run_history(struct cli *cli)
-{
+int cli_run_history(struct cli *cli) {
     static const char *const titles[] = {">INDEX", "TIME (UTC)", "KIND", "WHAT", "ID", "MODEL", "METRICS", NULL};
     struct listing listing = {.cli = cli};
     prov_history_params params = {.struct_size = sizeof params,
@@ -292,7 +282,8 @@ int cli_run_history(struct cli *cli)
     char room[160];
     int64_t from = 0, limit = 0;
     int rc = cli_get_stream(cli, room, sizeof room, &params.stream);
-    if (rc || (rc = cli_get_int(cli, "from", 0, &from)) || (rc = cli_get_int(cli, "limit", 1, &limit)) || (rc = cli_open(cli)))
+    if (rc || (rc = cli_get_int(cli, "from", 0, &from)) || (rc = cli_get_int(cli, "limit", 1, &limit)) ||
+        (rc = cli_open(cli)))
         return rc;
     params.from = (uint64_t)from;
     params.limit = (uint64_t)limit;

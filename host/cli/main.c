@@ -13,14 +13,14 @@
 
 #include "cli.h"
 
-/* ---- signals ------------------------------------------------------------------------------------------------------------ */
+/* ---- signals
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static volatile sig_atomic_t signalled;
 static _Atomic(prov_handle *) running; /* what a signal cancels */
 
 /* The first signal asks the work to end; the second, or one while nothing can be cancelled, ends the process. */
-static void on_signal(int number)
-{
+static void on_signal(int number) {
     prov_handle *handle = atomic_load(&running);
     if (signalled || !handle)
         _exit(128 + number);
@@ -28,13 +28,11 @@ static void on_signal(int number)
     prov_cancel(handle);
 }
 
-int cli_signalled(void)
-{
+int cli_signalled(void) {
     return signalled;
 }
 
-static void catch_signals(void)
-{
+static void catch_signals(void) {
     struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
     struct sigaction end = {.sa_handler = on_signal}; /* no SA_RESTART: a read of stdin ends */
     static const int numbers[] = {SIGINT, SIGTERM};
@@ -44,20 +42,19 @@ static void catch_signals(void)
             sigaction(numbers[i], &end, NULL);
 }
 
-/* A descriptor 0, 1 or 2 that is closed would go to the next file that is opened. Opened the wrong way round, so that using
- * them still fails. */
-static void fill_descriptors(void)
-{
+/* A descriptor 0, 1 or 2 that is closed would go to the next file that is opened. Opened the wrong way round, so that
+ * using them still fails. */
+static void fill_descriptors(void) {
     for (int fd = 0; fd <= 2; fd++)
         while (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
             if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
                 break;
 }
 
-/* ---- the library's log -------------------------------------------------------------------------------------------------- */
+/* ---- the library's log
+ * -------------------------------------------------------------------------------------------------- */
 
-static void on_log(void *ctx, int32_t level, const char *message)
-{
+static void on_log(void *ctx, int32_t level, const char *message) {
     const struct cli *cli = ctx;
     static const char *const names[] = {"error", "warning", "info", "debug"};
     const char *name = names[level < 0 || level > 3 ? 3 : level];
@@ -80,8 +77,7 @@ static void on_log(void *ctx, int32_t level, const char *message)
     funlockfile(stderr);
 }
 
-static void set_log(struct cli *cli)
-{
+static void set_log(struct cli *cli) {
     static const char *const names[] = {"error", "warn", "info", "debug", NULL};
     const char *wish = getenv("PROV_LOG");
     int32_t level = cli->verbose > 1 ? PROV_LOG_DEBUG : cli->verbose == 1 ? PROV_LOG_INFO : PROV_LOG_WARN;
@@ -99,10 +95,19 @@ static void set_log(struct cli *cli)
         prov_log_set(on_log, cli, level);
 }
 
-/* ---- opening and sealing -------------------------------------------------------------------------------------------------- */
+/* ---- opening and sealing
+ * -------------------------------------------------------------------------------------------------- */
 
-int cli_open(struct cli *cli)
-{
+int cli_open_with(struct cli *cli, const prov_open_params *params) {
+    prov_error err = {0};
+    int rc = prov_open(params, &cli->handle, &err);
+    if (rc)
+        return cli_fail(cli, rc, &err);
+    atomic_store(&running, cli->handle);
+    return CLI_OK;
+}
+
+int cli_open(struct cli *cli) {
     prov_setting settings[] = {{"chain.network", cli->network, "--network"}};
     prov_open_params params = {.struct_size = sizeof params,
                                .config_file = cli->config,
@@ -111,41 +116,35 @@ int cli_open(struct cli *cli)
                                .n_settings = cli->network ? 1 : 0,
                                .trust = cli->trust,
                                .n_trust = cli->n_trust};
-    prov_error err = {0};
-    int rc = prov_open(&params, &cli->handle, &err);
-    if (rc)
-        return cli_fail(cli, rc, &err);
-    atomic_store(&running, cli->handle);
-    return CLI_OK;
+    return cli_open_with(cli, &params);
 }
 
-bool cli_seal(struct cli *cli, char **ret_json)
-{
+bool cli_seal(struct cli *cli, char **ret_json) {
     prov_error err = {0};
     if (prov_flush(cli->handle, ret_json, &err) == PROV_OK)
         return true;
-    cli_warn(cli, "not sealed yet: %s. The records are safe in this machine's journal; the next command that records, or "
-             "`prov doctor`, seals them", err.message);
+    cli_warn(cli,
+             "not sealed yet: %s. The records are safe in this machine's journal; the next command that records, or "
+             "`prov doctor`, seals them",
+             err.message);
     return false;
 }
 
-/* ---- main ------------------------------------------------------------------------------------------------------------------ */
+/* ---- main
+ * ------------------------------------------------------------------------------------------------------------------ */
 
-static bool wants_color(const struct cli *cli, int fd)
-{
+static bool wants_color(const struct cli *cli, int fd) {
     const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
     return !cli->no_color && !(none && *none) && !(term && strcmp(term, "dumb") == 0) && isatty(fd);
 }
 
-static int show_help(struct cli *cli)
-{
+static int show_help(struct cli *cli) {
     const char *noun = cli->command ? cli->command->noun : cli->n_operands ? cli->operands[0] : NULL;
     cli_help_print(cli->out, cli->color, noun, cli->command);
     return CLI_OK;
 }
 
-static int run(struct cli *cli)
-{
+static int run(struct cli *cli) {
     bool own = cli->command && (cli->command->flags & CLI_OWN_OUTPUT) && !cli->help;
     int rc = own ? CLI_OK : cli_out_open(cli);
     if (rc)
@@ -156,8 +155,7 @@ static int run(struct cli *cli)
     return rc ? rc : closed;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct cli cli = {.out = stdout};
     fill_descriptors();
     catch_signals();

@@ -53,6 +53,9 @@ const char *pv_config_origin(const struct pv_config *config, const char *path);
 /* The folder from which relative paths in a value, or in a section, count: that of the file which gave it (for a
  * section: which chose its backend), the working directory for the environment and flags, else pv_config_dir. */
 const char *pv_config_base(const struct pv_config *config, const char *path);
+/* The backend or value that is used when nobody says so ("store.plugin"); for "networks.*.plugin" the backend that talks to
+ * a node. A static string, or NULL. */
+const char *pv_config_default(const char *path);
 /* Calls each for every scalar below prefix ("store"), name relative to it, lists as repeated names, in file order. */
 void pv_config_each(const struct pv_config *config, const char *prefix,
                     void (*each)(void *ctx, const char *name, const char *value, const char *where), void *ctx);

@@ -18,6 +18,7 @@
 #define STORE_LOCAL "storage-local"
 #define STORE_S3 "storage-s3"
 #define CATALOG_SERVER "catalog-postgres"
+#define CHAIN_NODE "chain-evm"
 
 static const struct {
     const char *section, *path, *value;
@@ -42,6 +43,16 @@ int pv_config_defaults(const struct pv_layer *layer, const char *section, prov_e
             return rc;
     }
     return PROV_OK;
+}
+
+const char *pv_config_default(const char *path)
+{
+    if (strcmp(path, "networks.*.plugin") == 0)
+        return CHAIN_NODE;
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+        if (strcmp(path, defaults[i].path) == 0)
+            return defaults[i].value;
+    return NULL;
 }
 
 /* ---- environment names of earlier systems ------------------------------------------------------------------------ */
@@ -103,7 +114,7 @@ static int older_network(const struct pv_layer *layer, prov_error *err)
     if (!rpc)
         return PROV_OK;
     pv_config_clear(layer->config, "networks." ENV_NETWORK);
-    int rc = put_env(layer, "RPC_URL", "networks." ENV_NETWORK ".plugin", "chain-evm", TEXT, err);
+    int rc = put_env(layer, "RPC_URL", "networks." ENV_NETWORK ".plugin", CHAIN_NODE, TEXT, err);
     for (size_t i = 0; !rc && i < sizeof network_names / sizeof *network_names; i++) {
         const struct older_name *old = &network_names[i];
         const char *text = pv_env_get(layer->environ, old->name);

@@ -54,6 +54,8 @@ static const struct pv_schema table[] = {
     {"plugins", PV_CFG_SECTION, TRUST, 0, 0, NULL, NULL, "where backends are found"},
     {"plugins.path", PV_CFG_PATHS, TRUST, 0, 0, NULL, NULL, "folders that are searched before the installed one"},
     {"plugins.pins", PV_CFG_PINS, TRUST, 0, 0, NULL, NULL, "SHA-256 of a backend's file, by name"},
+    {"origin", PV_CFG_STRING, 0, 0, 0, NULL, NULL, "name of the store, part of the origin of each stream"},
+    {"actor", PV_CFG_STRING, 0, 0, 0, NULL, "local", "who acts, as records state it"},
     {"model_id", PV_CFG_STRING, 0, 0, 0, NULL, NULL, "model that commands are about when --model-id is not given"},
     {"default_model", PV_CFG_STRING, 0, 0, 0, NULL, "default_model", "model when model_id is not set either"},
     {"keys", PV_CFG_PATH, TRUST, 0, 0, NULL, NULL, "folder of key files"},

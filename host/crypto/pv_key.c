@@ -31,7 +31,8 @@ static int set_name(struct pv_key *key, const char *name, prov_error *err)
         return PROV_OK;
     if (!pv_key_name_ok(name))
         return psdk_fail(err, PROV_E_INVALID,
-                         "'%.80s' cannot be a key's name: want 1 to 63 of a-z 0-9 . _ - and a letter or digit first", name);
+                         "'%.80s' cannot be a key's name: want 1 to 63 of a-z 0-9 . _ - and a letter or digit first",
+                         name);
     memcpy(key->name, name, strlen(name) + 1);
     return PROV_OK;
 }
@@ -130,7 +131,8 @@ static int parse_hex(struct pv_key *key, const char *text, size_t len, prov_erro
 }
 
 /* By the first characters; text is trimmed. */
-static int parse_trimmed(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass, prov_error *err)
+static int parse_trimmed(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass,
+                         prov_error *err)
 {
     if (len == 0)
         return psdk_fail(err, PROV_E_INVALID, "the private key is empty");
@@ -150,7 +152,8 @@ int pv_key_parse(struct pv_key *key, const char *text, size_t len, const char *n
     int rc = set_name(key, name, err);
 
     if (rc == PROV_OK && len > PV_KEY_FILE_MAX)
-        rc = psdk_fail(err, PROV_E_LIMIT, "%zu bytes are too many for a private key (at most %zu)", len, PV_KEY_FILE_MAX);
+        rc = psdk_fail(err, PROV_E_LIMIT, "%zu bytes are too many for a private key (at most %zu)", len,
+                       PV_KEY_FILE_MAX);
     if (rc == PROV_OK) {
         while (len > 0 && is_space(text[len - 1]))
             len--;

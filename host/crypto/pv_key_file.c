@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * A file is opened once, checked on its descriptor, and read from it. Saving writes NAME.key first: it alone is the key,
- * NAME.pub can be made from it, so that a machine that dies in between loses nothing.
+ * A file is opened once, checked on its descriptor, and read from it. Saving writes NAME.key first: it alone is the
+ * key, NAME.pub can be made from it, so that a machine that dies in between loses nothing.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -42,7 +42,8 @@ static int read_secret(int fd, const char *path, struct psdk_buf *ret, prov_erro
     if (!S_ISREG(st.st_mode))
         return psdk_fail(err, PROV_E_INVALID, "'%s' is not a regular file", path);
     if (st.st_size > (off_t)PV_KEY_FILE_MAX)
-        return psdk_fail(err, PROV_E_LIMIT, "'%s' has %lld bytes: too many for a private key", path, (long long)st.st_size);
+        return psdk_fail(err, PROV_E_LIMIT, "'%s' has %lld bytes: too many for a private key", path,
+                         (long long)st.st_size);
     real = realpath(path, NULL);
     if (real == NULL)
         return psdk_fail_errno(err, errno, "cannot find the real path of '%s'", path);
@@ -82,7 +83,8 @@ out:
     return rc;
 }
 
-int pv_key_load(struct pv_key *key, const char *dir, const char *name, const struct pv_passphrase *pass, prov_error *err)
+int pv_key_load(struct pv_key *key, const char *dir, const char *name, const struct pv_passphrase *pass,
+                prov_error *err)
 {
     char path[PATH_BYTES];
     int rc;
@@ -90,7 +92,8 @@ int pv_key_load(struct pv_key *key, const char *dir, const char *name, const str
     memset(key, 0, sizeof *key);
     if (!pv_key_name_ok(name))
         return psdk_fail(err, PROV_E_INVALID,
-                         "'%.80s' cannot be a key's name: want 1 to 63 of a-z 0-9 . _ - and a letter or digit first", name);
+                         "'%.80s' cannot be a key's name: want 1 to 63 of a-z 0-9 . _ - and a letter or digit first",
+                         name);
     rc = path_of(dir, name, ".key", path, err);
     return rc == PROV_OK ? pv_key_load_file(key, path, name, pass, err) : rc;
 }
@@ -144,8 +147,8 @@ static int create(const char *path, const struct psdk_buf *content, mode_t mode,
 }
 
 /* Both files or none. */
-static int save_pair(const char *dir, const char *name, const struct psdk_buf *secret, const struct psdk_buf *public_text,
-                     prov_error *err)
+static int save_pair(const char *dir, const char *name, const struct psdk_buf *secret,
+                     const struct psdk_buf *public_text, prov_error *err)
 {
     char key_path[PATH_BYTES], public_path[PATH_BYTES];
     int rc = path_of(dir, name, ".key", key_path, err);
@@ -180,7 +183,8 @@ int pv_key_save(const struct pv_key *key, const char *dir, const char *passphras
     if (key->algorithm != PV_KEY_ED25519 && key->algorithm != PV_KEY_SECP256K1)
         return psdk_fail(err, PROV_E_INVALID, "key '%s' is empty", key->name);
     if (passphrase != NULL && (passphrase[0] == '\0' || strlen(passphrase) >= PV_PASSPHRASE_MAX))
-        return psdk_fail(err, PROV_E_INVALID, "key '%s': a passphrase has 1 to %d bytes", key->name, PV_PASSPHRASE_MAX - 1);
+        return psdk_fail(err, PROV_E_INVALID, "key '%s': a passphrase has 1 to %d bytes", key->name,
+                         PV_PASSPHRASE_MAX - 1);
     rc = write_private(key, passphrase, &secret, err);
     if (rc == PROV_OK)
         rc = write_public(key, &public_text, err);

@@ -20,7 +20,8 @@ int pv_key_set_secp256k1(struct pv_key *key, const uint8_t secret[32], prov_erro
 int pv_key_ask(const struct pv_key *key, const struct pv_passphrase *pass, char *ret, prov_error *err);
 
 /* PEM: PKCS#8, plain or encrypted (PROV_E_DENIED: wrong passphrase), and OpenSSH's own form. */
-int pv_key_parse_pem(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass, prov_error *err);
+int pv_key_parse_pem(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass,
+                     prov_error *err);
 int pv_key_parse_openssh(struct pv_key *key, const uint8_t *data, size_t len, prov_error *err);
 /* Appends a private key in PEM; passphrase NULL: not encrypted. out must be wiped. */
 int pv_key_write_pem(const struct pv_key *key, const char *passphrase, struct psdk_buf *out, prov_error *err);
@@ -32,7 +33,8 @@ bool pv_pem_find(const char *text, size_t len, const char *label);
 int pv_pem_decode(const char *text, size_t len, const char *label, struct psdk_buf *ret, prov_error *err);
 
 /* Keystore v3 (Web3 Secret Storage), secp256k1. */
-int pv_keystore_parse(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass, prov_error *err);
+int pv_keystore_parse(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass,
+                      prov_error *err);
 int pv_keystore_write(const struct pv_key *key, const char *passphrase, struct psdk_buf *out, prov_error *err);
 
 #endif

@@ -20,7 +20,8 @@
 #define OPENSSH "OPENSSH PRIVATE KEY"
 #define PUBLIC "PUBLIC KEY"
 #define LINE_DIGITS 64
-/* scrypt for new files: what OpenSSL's own memory limit (32 MiB) lets `openssl pkey` read, five times its default work */
+/* scrypt for new files: what OpenSSL's own memory limit (32 MiB) lets `openssl pkey` read, five times its default work
+ */
 #define SCRYPT_N 16384
 #define SCRYPT_R 8
 #define SCRYPT_P 5
@@ -106,9 +107,12 @@ static int fail_der(const uint8_t *der, size_t len, prov_error *err)
     const ASN1_OBJECT *algorithm = NULL;
     int rc;
 
-    if (info != NULL && PKCS8_pkey_get0(&algorithm, NULL, NULL, NULL, info) == 1 && OBJ_obj2nid(algorithm) != NID_ED25519)
-        rc = psdk_fail(err, PROV_E_INVALID, "PEM: this is a key for %s, want one for Ed25519"
-                                            " (openssl genpkey -algorithm ed25519)", OBJ_nid2sn(OBJ_obj2nid(algorithm)));
+    if (info != NULL && PKCS8_pkey_get0(&algorithm, NULL, NULL, NULL, info) == 1 &&
+        OBJ_obj2nid(algorithm) != NID_ED25519)
+        rc = psdk_fail(err, PROV_E_INVALID,
+                       "PEM: this is a key for %s, want one for Ed25519"
+                       " (openssl genpkey -algorithm ed25519)",
+                       OBJ_nid2sn(OBJ_obj2nid(algorithm)));
     else
         rc = psdk_fail(err, PROV_E_INVALID, "PEM: the private key is malformed or cut off");
     PKCS8_PRIV_KEY_INFO_free(info); /* wipes its copy of the secret */
@@ -116,7 +120,8 @@ static int fail_der(const uint8_t *der, size_t len, prov_error *err)
     return rc;
 }
 
-/* Version 1 may end in attributes [0], which are ignored; version 2 has the public key [1], which must be the right one. */
+/* Version 1 may end in attributes [0], which are ignored; version 2 has the public key [1], which must be the right
+ * one. */
 static int parse_der(struct pv_key *key, const uint8_t *der, size_t len, prov_error *err)
 {
     static const uint8_t public_head[3] = {0x81, 0x21, 0x00};
@@ -184,7 +189,8 @@ out:
     return rc;
 }
 
-int pv_key_parse_pem(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass, prov_error *err)
+int pv_key_parse_pem(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass,
+                     prov_error *err)
 {
     static const char *const labels[] = {PLAIN, ENCRYPTED, OPENSSH};
     struct psdk_buf der = {0};
@@ -196,8 +202,9 @@ int pv_key_parse_pem(struct pv_key *key, const char *text, size_t len, const str
     if (which == 3 && pv_pem_find(text, len, PUBLIC))
         return psdk_fail(err, PROV_E_INVALID, "PEM: this is a public key, want a private one");
     if (which == 3)
-        return psdk_fail(err, PROV_E_INVALID, "PEM: want 'PRIVATE KEY', 'ENCRYPTED PRIVATE KEY' or 'OPENSSH PRIVATE KEY'"
-                                              " (openssl pkcs8 -topk8 converts older forms)");
+        return psdk_fail(err, PROV_E_INVALID,
+                         "PEM: want 'PRIVATE KEY', 'ENCRYPTED PRIVATE KEY' or 'OPENSSH PRIVATE KEY'"
+                         " (openssl pkcs8 -topk8 converts older forms)");
     rc = pv_pem_decode(text, len, labels[which], &der, err);
     if (rc == PROV_OK)
         rc = which == 0   ? parse_der(key, der.data, der.len, err)

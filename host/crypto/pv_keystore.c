@@ -2,9 +2,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * derived = scrypt or PBKDF2 of the passphrase; the secret is AES-128-CTR under derived[0..16); the MAC is Keccak-256 of
- * derived[16..32) and the ciphertext. A file may ask for any amount of work and memory: both are bounded here, well above
- * what known programs write. scrypt is libsodium's, since OpenSSL refuses a parameter set of the official vectors.
+ * derived = scrypt or PBKDF2 of the passphrase; the secret is AES-128-CTR under derived[0..16); the MAC is Keccak-256
+ * of derived[16..32) and the ciphertext. A file may ask for any amount of work and memory: both are bounded here, well
+ * above what known programs write. scrypt is libsodium's, since OpenSSL refuses a parameter set of the official
+ * vectors.
  */
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -235,7 +236,8 @@ static int unseal(struct pv_key *key, const struct sealed *sealed, const char *p
     return rc;
 }
 
-int pv_keystore_parse(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass, prov_error *err)
+int pv_keystore_parse(struct pv_key *key, const char *text, size_t len, const struct pv_passphrase *pass,
+                      prov_error *err)
 {
     char passphrase[PV_PASSPHRASE_MAX] = "";
     struct sealed sealed = {.n = 0};

@@ -168,7 +168,8 @@ static void plan_want(const struct plan *plan, void (*want)(void *ctx, unsigned 
         run_want(plan->run[i], want, ctx);
 }
 
-void pv_inclusion_nodes(uint64_t index, uint64_t size, void (*want)(void *ctx, unsigned level, uint64_t index), void *ctx)
+void pv_inclusion_nodes(uint64_t index, uint64_t size, void (*want)(void *ctx, unsigned level, uint64_t index),
+                        void *ctx)
 {
     struct plan plan;
 
@@ -369,5 +370,6 @@ bool pv_consistency_verify(uint64_t old_size, const uint8_t old_root[32], uint64
             node_into(found, found, next);
         }
     }
-    return at.last == 0 && memcmp(old_found, old_root, 32) == 0 && memcmp(found, root, 32) == 0 && !psdk_sha256_broken();
+    return at.last == 0 && memcmp(old_found, old_root, 32) == 0 && memcmp(found, root, 32) == 0 &&
+           !psdk_sha256_broken();
 }

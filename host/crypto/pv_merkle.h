@@ -33,16 +33,17 @@ struct pv_node_reader {
     void *ctx;
     int (*node)(void *ctx, unsigned level, uint64_t index, uint8_t ret[32], prov_error *err);
 };
-/* Lists the complete nodes that a proof (or the range) of a tree needs, without reading them, so that a reader can fetch
- * them together: calls want for each, in the order in which _prove and _read ask for them, no node twice. Arguments that
- * have no proof list nothing. */
-void pv_inclusion_nodes(uint64_t index, uint64_t size, void (*want)(void *ctx, unsigned level, uint64_t index), void *ctx);
+/* Lists the complete nodes that a proof (or the range) of a tree needs, without reading them, so that a reader can
+ * fetch them together: calls want for each, in the order in which _prove and _read ask for them, no node twice.
+ * Arguments that have no proof list nothing. */
+void pv_inclusion_nodes(uint64_t index, uint64_t size, void (*want)(void *ctx, unsigned level, uint64_t index),
+                        void *ctx);
 void pv_consistency_nodes(uint64_t old_size, uint64_t size, void (*want)(void *ctx, unsigned level, uint64_t index),
                           void *ctx);
 void pv_range_nodes(uint64_t size, void (*want)(void *ctx, unsigned level, uint64_t index), void *ctx);
 
-/* ret has room for PV_PROOF_MAX hashes. PROV_E_INVALID when index >= size, old is 0 or old > size, size > 2^63; else the
- * reader's error. */
+/* ret has room for PV_PROOF_MAX hashes. PROV_E_INVALID when index >= size, old is 0 or old > size, size > 2^63; else
+ * the reader's error. */
 int pv_inclusion_prove(const struct pv_node_reader *reader, uint64_t index, uint64_t size, uint8_t ret[][32],
                        uint32_t *ret_count, prov_error *err);
 int pv_consistency_prove(const struct pv_node_reader *reader, uint64_t old_size, uint64_t size, uint8_t ret[][32],
@@ -50,8 +51,8 @@ int pv_consistency_prove(const struct pv_node_reader *reader, uint64_t old_size,
 /* Fills range with the compact range of a tree of size leaves; on failure it is the empty range. */
 int pv_range_read(const struct pv_node_reader *reader, uint64_t size, struct pv_range *range, prov_error *err);
 
-/* True only if the proof holds. A consistency proof from size 0 is refused. proof is count hashes of 32 bytes, one after
- * another (uint8_t [count][32], which C17 does not convert to a pointer to const arrays). */
+/* True only if the proof holds. A consistency proof from size 0 is refused. proof is count hashes of 32 bytes, one
+ * after another (uint8_t [count][32], which C17 does not convert to a pointer to const arrays). */
 bool pv_inclusion_verify(const uint8_t leaf[32], uint64_t index, uint64_t size, const void *proof,
                          uint32_t count, const uint8_t root[32]);
 bool pv_consistency_verify(uint64_t old_size, const uint8_t old_root[32], uint64_t size, const uint8_t root[32],

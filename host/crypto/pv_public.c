@@ -45,21 +45,24 @@ static int parse_verifier(const char *text, size_t len, char *ret_name, uint8_t 
     uint8_t body[PV_TRUST_NAME + 34], hash[4], digest[32], *key = body + name_len + 1;
 
     if (!name_ok(text, name_len))
-        return psdk_fail(err, PROV_E_INVALID, "verifier key: its name must have 1 to %d characters, none of them a space",
+        return psdk_fail(err, PROV_E_INVALID,
+                         "verifier key: its name must have 1 to %d characters, none of them a space",
                          PV_TRUST_NAME - 1);
     memcpy(body, text, name_len);
     body[name_len] = '\n';
     if (psdk_unbase64(base64, base64_len, key, 33) != 33)
-        return psdk_fail(err, PROV_E_INVALID, "verifier key '%.*s': want 33 bytes in base64 at its end", (int)name_len, text);
+        return psdk_fail(err, PROV_E_INVALID, "verifier key '%.*s': want 33 bytes in base64 at its end", (int)name_len,
+                         text);
     if (key[0] != TYPE_ED25519)
         return psdk_fail(err, PROV_E_INVALID, "verifier key '%.*s': type %u, want 1 (an Ed25519 key that signs notes)",
                          (int)name_len, text, (unsigned)key[0]);
     psdk_unhex(digits, HASH_DIGITS, hash, sizeof hash);
     psdk_sha256(body, name_len + 1 + 33, digest);
     if (memcmp(hash, digest, sizeof hash) != 0)
-        return psdk_fail(err, PROV_E_INVALID, "verifier key '%.*s': its hash is %.8s, want %02x%02x%02x%02x: it was changed"
-                                              " or mistyped", (int)name_len, text, digits, digest[0], digest[1],
-                         digest[2], digest[3]);
+        return psdk_fail(err, PROV_E_INVALID,
+                         "verifier key '%.*s': its hash is %.8s, want %02x%02x%02x%02x: it was changed"
+                         " or mistyped",
+                         (int)name_len, text, digits, digest[0], digest[1], digest[2], digest[3]);
     memcpy(ret_name, text, name_len);
     ret_name[name_len] = '\0';
     memcpy(ret_public, key + 1, 32);

@@ -124,7 +124,16 @@ static int32_t run_destroy(struct pv_frame *frame, const void *ops, void *self)
     return PROV_OK;
 }
 
-static const struct pv_frame_kind create_kind = {"create", true, false, sizeof(struct create_frame), run_create, NULL};
+/* A create that was given up and made an instance after all: nobody else knows of it. */
+static void done_create(struct pv_frame *frame)
+{
+    struct create_frame *f = (struct create_frame *)frame;
+    bool abandoned = atomic_load(&frame->state) == PV_FRAME_ABANDONED;
+    if (abandoned && frame->result == PROV_OK && f->self != NULL && pv_frame_broken_guard(frame) == NULL)
+        frame->instance->provider->destroy(f->self);
+}
+
+static const struct pv_frame_kind create_kind = {"create", true, false, sizeof(struct create_frame), run_create, done_create};
 static const struct pv_frame_kind destroy_kind = {"destroy", true, true, sizeof(struct pv_frame), run_destroy, NULL};
 
 static void allow_secrets(struct pv_instance *instance, bool allowed)

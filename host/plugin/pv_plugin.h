@@ -5,6 +5,9 @@
  * A driver name is looked for as NAME.so in the search path. The file is opened once, checked (nobody else can write it or
  * a folder above it; optional sha256 pin), and what was checked is what is loaded. A file whose digest was not seen before is
  * first loaded and described in a child process. Plugins are never unloaded. Threads: [any].
+ *
+ * Nothing is loaded into a set-user-id program, nor while LD_PRELOAD, LD_LIBRARY_PATH or LD_AUDIT is set, unless the
+ * environment says PROV_ALLOW_LD=1 (container images with CUDA set LD_LIBRARY_PATH; sanitizers and fault injection use LD_PRELOAD).
  */
 #ifndef PV_PLUGIN_H
 #define PV_PLUGIN_H
@@ -18,7 +21,9 @@ struct pv_plugins;
 
 struct pv_plugins_config {
     const char *const *path;    /* folders, in order, NULL-terminated */
-    const char *helper;         /* path of the program that describes a file in a child (the CLI's hidden command); NULL: fork only */
+    /* Program that describes a file in a process of its own, run as `helper __describe /proc/self/fd/4`: it hands that path and
+     * descriptor 3 to pv_plugin_describe_child and exits with 0 when it returned PROV_OK. NULL: a fork of this process. */
+    const char *helper;
     const char *seen_dir;       /* where digests of described files are kept; NULL: nowhere */
     const char *state_dir;      /* parent of the prov.state/1 folders */
 };
@@ -52,7 +57,8 @@ json_t *pv_plugins_list(struct pv_plugins *plugins, prov_error *err);
 json_t *pv_plugin_info(struct pv_plugins *plugins, const char *name_or_path, prov_error *err);
 /* {file, ok, checks:[{name, ok, detail}]}: exports, relocations, descriptor, permissions, load time. */
 json_t *pv_plugin_check(struct pv_plugins *plugins, const char *name_or_path, prov_error *err);
-/* Body of the child: describes file fd to out_fd as JSON, exits by returning. Used by the CLI's hidden command. */
+/* Body of the child: loads the file at path and writes {"plugin": ...} or {"error": {code, message}} to out_fd. Returns PROV_OK when the
+ * file is a usable plugin, else its code; the caller then exits. Used by the CLI's hidden command. */
 int pv_plugin_describe_child(const char *path, int out_fd);
 
 #endif

@@ -37,7 +37,7 @@ for _noun in ("training", "dataset", "session", "reward"):
 _floor("host/domain/registry", *BELOW["host/domain/training"],
        *("host/domain/" + noun for noun in ("training", "dataset", "session", "reward")))
 _floor("host/api", PUBLIC, "host/domain/registry", *BELOW["host/domain/registry"])
-_floor("host/cli", ABI, PUBLIC)
+_floor("host/cli", ABI, PUBLIC, "examples/train-iris")  # `prov demo` is that example
 _floor("host/http", ABI, PUBLIC)
 _floor(PUBLIC, ABI)
 _floor(ABI)

@@ -373,6 +373,16 @@ int pv_reader_inclusion(struct pv_reader *r, uint64_t index, struct pv_tlog_proo
     return rc;
 }
 
+int pv_reader_root(struct pv_reader *r, uint64_t size, uint8_t ret[32], prov_error *err)
+{
+    struct pv_node_reader reader = {r, read_node};
+    struct pv_range range = {0};
+    int rc = pv_range_read(&reader, size, &range, err);
+    if (!rc)
+        pv_range_root(&range, ret);
+    return rc;
+}
+
 int pv_reader_consistency(struct pv_reader *r, uint64_t old_size, const uint8_t old_root[32], uint8_t ret[][32],
                           uint32_t *ret_count, prov_error *err)
 {

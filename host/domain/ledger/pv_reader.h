@@ -43,6 +43,9 @@ int pv_reader_tile(struct pv_reader *r, unsigned level, uint64_t index, struct p
 /* Leaf hash at an index. */
 int pv_reader_leaf(struct pv_reader *r, uint64_t index, uint8_t ret[32], prov_error *err);
 
+/* Root of the first size entries. */
+int pv_reader_root(struct pv_reader *r, uint64_t size, uint8_t ret[32], prov_error *err);
+
 /* Proofs against the head's root (or a smaller tree of the same log), checked. */
 int pv_reader_inclusion(struct pv_reader *r, uint64_t index, struct pv_tlog_proof *ret, prov_error *err);
 int pv_reader_consistency(struct pv_reader *r, uint64_t old_size, const uint8_t old_root[32], uint8_t ret[][32],

@@ -8,6 +8,8 @@
 #include "psdk_file.h"
 #include "pv_stream_impl.h"
 
+#define PENDING_BYTES ((size_t)64 << 20)
+
 /* <state>/journal/<first 16 digits of SHA-256(store origin)>/<kind>/<id>/<first 16 digits of the writer key's id> */
 static int journal_dir(const struct pv_ledger *ledger, const char *path, struct psdk_buf *ret, prov_error *err)
 {
@@ -18,6 +20,14 @@ static int journal_dir(const struct pv_ledger *ledger, const char *path, struct 
     psdk_key_id(ledger->writer_key->public_key, key);
     psdk_buf_addf(ret, "%s/journal/%.16s/%s/%.16s", ledger->state_dir, hex, *path ? path : "bucket/root", key);
     return psdk_buf_check(ret, err);
+}
+
+static bool is_dir(const char *path)
+{
+    DIR *d = opendir(path);
+    if (d)
+        closedir(d);
+    return d != NULL;
 }
 
 int pv_stream_open(const struct pv_ledger *ledger, const char *path, struct pv_stream **ret, prov_error *err)
@@ -86,6 +96,35 @@ int pv_stream_state(struct pv_stream *stream, struct pv_journal_state *ret, prov
     return pv_journal_state(stream->journal, ret, err);
 }
 
+int pv_stream_pending(struct pv_stream *stream, struct psdk_buf *ret, prov_error *err)
+{
+    struct pv_journal_state state;
+    int rc = pv_journal_state(stream->journal, &state, err);
+    struct pv_journal_mark at = state.sealed;
+    while (!rc && at.lsn < state.durable_lsn && ret->len < PENDING_BYTES) {
+        struct pv_journal_batch some;
+        rc = pv_journal_take(stream->journal, &at, UINT64_MAX, (size_t)1 << 20, &some, err);
+        if (rc)
+            break;
+        psdk_buf_add(ret, some.entries.data, some.entries.len);
+        at = some.end;
+        bool none = some.count == 0;
+        pv_journal_batch_done(&some);
+        if (none)
+            break;
+    }
+    return rc ? rc : psdk_buf_check(ret, err);
+}
+
+bool pv_ledger_has(const struct pv_ledger *ledger, const char *path)
+{
+    struct psdk_buf dir = {0};
+    prov_error ignored = {0};
+    bool has = journal_dir(ledger, path, &dir, &ignored) == PROV_OK && is_dir(psdk_buf_str(&dir));
+    psdk_buf_done(&dir);
+    return has;
+}
+
 /* ---- what is pending over all streams -------------------------------------------------------------------------------- */
 
 struct pending {
@@ -103,14 +142,6 @@ static void pending_of(const struct pending *p, const char *path)
         pv_stream_state(s, &state, &ignored) == PROV_OK && state.pending)
         p->each(p->ctx, path, state.durable_lsn - state.sealed.lsn);
     pv_stream_close(s);
-}
-
-static bool is_dir(const char *path)
-{
-    DIR *d = opendir(path);
-    if (d)
-        closedir(d);
-    return d != NULL;
 }
 
 int pv_ledger_pending(const struct pv_ledger *ledger, void (*each)(void *ctx, const char *path, uint64_t pending_bytes),

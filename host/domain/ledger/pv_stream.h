@@ -46,6 +46,11 @@ struct pv_seal_report {
 int pv_stream_seal(struct pv_stream *stream, struct pv_seal_report *ret, prov_error *err);
 int pv_stream_state(struct pv_stream *stream, struct pv_journal_state *ret, prov_error *err);
 
+/* Adds what is durable here and not sealed, as an entry bundle (at most 64 MiB). */
+int pv_stream_pending(struct pv_stream *stream, struct psdk_buf *ret, prov_error *err);
+/* Whether this host has a journal for the stream. */
+bool pv_ledger_has(const struct pv_ledger *ledger, const char *path);
+
 /* Streams that have a journal here with records that are not sealed: calls each with the path and their origin. */
 int pv_ledger_pending(const struct pv_ledger *ledger, void (*each)(void *ctx, const char *path, uint64_t pending_bytes),
                       void *ctx, prov_error *err);

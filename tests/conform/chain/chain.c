@@ -131,6 +131,8 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("chain");
     add_ops(suite);
     add_queries(suite);
+    if (strcmp(conform_provider()->name, "chain-null") == 0)
+        add_journal(suite);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -40,6 +40,7 @@ int query(const struct op *op, struct rows *ret, prov_error *err);
 
 void add_ops(Suite *suite);
 void add_queries(Suite *suite);
+void add_journal(Suite *suite); /* only for the provider chain-null */
 TCase *new_case(Suite *suite, const char *name);
 
 #endif

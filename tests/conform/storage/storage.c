@@ -156,6 +156,8 @@ int main(int argc, char **argv)
     add_list(suite);
     add_race(suite);
     add_optional(suite);
+    if (strcmp(conform_provider()->name, "storage-local") == 0)
+        add_local(suite);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

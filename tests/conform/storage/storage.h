@@ -49,6 +49,7 @@ void add_basic(Suite *suite);
 void add_list(Suite *suite);
 void add_race(Suite *suite);
 void add_optional(Suite *suite);
+void add_local(Suite *suite); /* only for the provider storage-local */
 /* A case with the fixture. */
 TCase *new_case(Suite *suite, const char *name);
 

@@ -254,6 +254,12 @@ START_TEST(copy_copies_under_a_precondition)
     EXPECT(PROV_E_CONFLICT, err, ops->copy(store, &conform_call, "from", "sub/to", &precond, NULL, &err));
     EXPECT(PROV_OK, err, ops->copy(store, &conform_call, "from", "sub/to", NULL, &target, &err));
     ck_assert_str_ne(target.etag, again.etag); /* replaced by the same bytes */
+    for (int i = 0; i < 2; i++) {
+        precond = match(target.etag);
+        EXPECT(PROV_OK, err, ops->copy(store, &conform_call, "from", "sub/to", &precond, &again, &err));
+        ck_assert_str_ne(target.etag, again.etag);
+        target = again;
+    }
     EXPECT(PROV_OK, err, ops->del(store, &conform_call, "from", &err));
     expect_text("sub/to", "other");
 }

@@ -243,17 +243,18 @@ END_TEST
 /* Plain puts and deletes on the key of a CAS: a CAS that succeeded must have replaced the very state it saw. */
 static int disturb_process(void *instance, unsigned *shared, int index)
 {
-    for (int i = 0; i < STEPS * 4; i++) {
+    for (int i = 0; i < STEPS * 20; i++) {
         char key[32], text[32];
         prov_error err = {0};
         snprintf(key, sizeof key, "d/%d/x", i % 3);
         int len = snprintf(text, sizeof text, "%d-%d", index, i), rc = PROV_OK;
         (void)shared;
-        if ((i + index) % 3 == 0)
+        int what = (i + index) % 3, lost = what == 0 ? PROV_E_NOT_FOUND : what == 1 ? PROV_E_EXISTS : PROV_OK;
+        if (what == 0)
             rc = ops->del(instance, &conform_call, key, &err); /* takes folders away under the feet of the others */
         else
-            rc = put_bytes(instance, key, text, (uint64_t)len, (i + index) % 3 == 1 ? &absent : NULL, NULL, &err);
-        if (rc != PROV_OK && rc != PROV_E_NOT_FOUND && rc != PROV_E_EXISTS)
+            rc = put_bytes(instance, key, text, (uint64_t)len, what == 1 ? &absent : NULL, NULL, &err);
+        if (rc != PROV_OK && rc != lost)
             return rc;
     }
     return 0;

@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * The three PKCS#8 forms hold the same Ed25519 key; the passphrase is "secret". The labels are put together here so that
- * scanners for leaked keys stay quiet.
+ * The three PKCS#8 forms hold the same Ed25519 key; the passphrase is "secret". The labels are put together here so
+ * that scanners for leaked keys stay quiet.
  */
 #ifndef KEY_SAMPLES_H
 #define KEY_SAMPLES_H
@@ -14,7 +14,9 @@
 #define SAMPLE_PUBLIC "b2e59ca9df3dc2529b3c576a6bf0569361a9868fb9442c0c28a0e16b9e76234e"
 #define SAMPLE_SSH_PUBLIC "2f621fdbd855f833652d7747dad42f9eb2c2424b7cc2b534db2c6205e37b73de"
 
-static const char sample_plain[] = PEM("PRIVATE" " KEY", "MC4CAQAwBQYDK2VwBCIEIMs6fCdwILV9z4MCuY6j4pV4QZVn/V65w3QykmSOP9Ws\n");
+static const char sample_plain[] = PEM("PRIVATE"
+                                       " KEY",
+                                       "MC4CAQAwBQYDK2VwBCIEIMs6fCdwILV9z4MCuY6j4pV4QZVn/V65w3QykmSOP9Ws\n");
 
 static const char sample_pbkdf2[] =
     PEM("ENCRYPTED PRIVATE" " KEY", "MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAg00NhrlIw4mgICCAAw\n"
@@ -28,7 +30,9 @@ static const char sample_scrypt[] =
                                     "o7T1T6BiEGVrMgeI6DuOdksDs8taCpZI+2Ebt3nDMqURTIRWldibOCAk40MbPXAm\n"
                                     "8L3xu++N\n");
 
-static const char sample_public[] = PEM("PUBLIC" " KEY", "MCowBQYDK2VwAyEAsuWcqd89wlKbPFdqa/BWk2Gpho+5RCwMKKDha552I04=\n");
+static const char sample_public[] = PEM("PUBLIC"
+                                        " KEY",
+                                        "MCowBQYDK2VwAyEAsuWcqd89wlKbPFdqa/BWk2Gpho+5RCwMKKDha552I04=\n");
 
 static const char sample_ec[] =
     PEM("PRIVATE" " KEY", "MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQguFM/fCah0Q9q+mLegGi9\n"

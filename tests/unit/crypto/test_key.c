@@ -41,7 +41,8 @@ static void put(const char *name, const char *text, mode_t mode)
 {
     prov_error err = {0};
 
-    ck_assert_msg(psdk_write_file(in_folder(name), text, strlen(text), mode, false, &err) == PROV_OK, "%s", err.message);
+    ck_assert_msg(psdk_write_file(in_folder(name), text, strlen(text), mode, false, &err) == PROV_OK, "%s",
+                  err.message);
 }
 
 static int ask(void *ctx, const char *key_name, char *ret, size_t cap, prov_error *err)
@@ -88,8 +89,10 @@ START_TEST(private_keys_of_every_form_are_read)
         {sample_pbkdf2, "ed25519:" SAMPLE_PUBLIC},
         {sample_scrypt, "ed25519:" SAMPLE_PUBLIC},
         {sample_ssh, "ed25519:" SAMPLE_SSH_PUBLIC},
-        {"c85ef7d79691fe79573b1a7064c19c1a9819ebdbd1faaab1a8ec92344438aaf4\n", "0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"},
-        {" 0xC85EF7D79691FE79573B1A7064C19C1A9819EBDBD1FAAAB1A8EC92344438AAF4\r\n", "0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"},
+        {"c85ef7d79691fe79573b1a7064c19c1a9819ebdbd1faaab1a8ec92344438aaf4\n",
+         "0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"},
+        {" 0xC85EF7D79691FE79573B1A7064C19C1A9819EBDBD1FAAAB1A8EC92344438AAF4\r\n",
+         "0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -142,14 +145,37 @@ START_TEST(what_is_no_private_key_gets_a_clear_error)
         {sample_ec, PROV_E_INVALID, "id-ecPublicKey"},
         {sample_public, PROV_E_INVALID, "public key"},
         {sample_ssh_encrypted, PROV_E_INVALID, "ssh-keygen -p"},
-        {PEM("EC PRIVATE" " KEY", "MHQ=\n"), PROV_E_INVALID, "topk8"},
-        {PEM("PRIVATE" " KEY", ""), PROV_E_INVALID, "not base64"},
-        {PEM("PRIVATE" " KEY", "MC4C*QAw\n"), PROV_E_INVALID, "not base64"},
-        {PEM("PRIVATE" " KEY", "MC4CAQAwBQYDK2VwBCIEIMs6fCdwILV9z4MCuY6j4pV4QZVn\n"), PROV_E_INVALID, "malformed or cut off"},
-        {PEM("PRIVATE" " KEY", "AAAA\n"), PROV_E_INVALID, "malformed or cut off"},
-        {PEM("ENCRYPTED PRIVATE" " KEY", "MIGbMFcG\n"), PROV_E_INVALID, "malformed or cut off"},
-        {PEM("OPENSSH PRIVATE" " KEY", "AAAA\n"), PROV_E_INVALID, "version 1"},
-        {"-----BEGIN PRIVATE" " KEY-----\nMC4CAQAwBQYDK2Vw\n", PROV_E_INVALID, "cut off"},
+        {PEM("EC PRIVATE"
+             " KEY",
+             "MHQ=\n"),
+         PROV_E_INVALID, "topk8"},
+        {PEM("PRIVATE"
+             " KEY",
+             ""),
+         PROV_E_INVALID, "not base64"},
+        {PEM("PRIVATE"
+             " KEY",
+             "MC4C*QAw\n"),
+         PROV_E_INVALID, "not base64"},
+        {PEM("PRIVATE"
+             " KEY",
+             "MC4CAQAwBQYDK2VwBCIEIMs6fCdwILV9z4MCuY6j4pV4QZVn\n"),
+         PROV_E_INVALID, "malformed or cut off"},
+        {PEM("PRIVATE"
+             " KEY",
+             "AAAA\n"),
+         PROV_E_INVALID, "malformed or cut off"},
+        {PEM("ENCRYPTED PRIVATE"
+             " KEY",
+             "MIGbMFcG\n"),
+         PROV_E_INVALID, "malformed or cut off"},
+        {PEM("OPENSSH PRIVATE"
+             " KEY",
+             "AAAA\n"),
+         PROV_E_INVALID, "version 1"},
+        {"-----BEGIN PRIVATE"
+         " KEY-----\nMC4CAQAwBQYDK2Vw\n",
+         PROV_E_INVALID, "cut off"},
         {"{", PROV_E_INVALID, "keystore"},
         {"{}", PROV_E_INVALID, "version"},
         {"{\"version\":4}", PROV_E_INVALID, "version"},
@@ -161,7 +187,8 @@ START_TEST(what_is_no_private_key_gets_a_clear_error)
         prov_error err;
 
         ck_assert_msg(parse(&key, table[i].text, &secret, &err) == table[i].rc, "%zu: %s", i, err.message);
-        ck_assert_msg(strstr(err.message, table[i].says) != NULL, "%zu: want '%s' in '%s'", i, table[i].says, err.message);
+        ck_assert_msg(strstr(err.message, table[i].says) != NULL, "%zu: want '%s' in '%s'", i, table[i].says,
+                      err.message);
         assert_empty(&key);
     }
 }
@@ -176,7 +203,8 @@ START_TEST(every_truncation_of_a_key_text_is_refused)
             struct pv_key key = PV_KEY_INIT;
             prov_error err = {0};
 
-            ck_assert_msg(pv_key_parse(&key, samples[s], len, "k", &secret, &err) < 0, "%zu bytes of sample %zu", len, s);
+            ck_assert_msg(pv_key_parse(&key, samples[s], len, "k", &secret, &err) < 0, "%zu bytes of sample %zu", len,
+                          s);
             ck_assert_str_ne(err.message, "");
             assert_empty(&key);
         }
@@ -254,7 +282,8 @@ START_TEST(a_saved_key_is_the_key_that_is_loaded)
     static const struct {
         int algorithm;
         const char *passphrase;
-    } table[] = {{PV_KEY_ED25519, NULL}, {PV_KEY_ED25519, "secret"}, {PV_KEY_SECP256K1, NULL}, {PV_KEY_SECP256K1, "secret"}};
+    } table[] = {
+        {PV_KEY_ED25519, NULL}, {PV_KEY_ED25519, "secret"}, {PV_KEY_SECP256K1, NULL}, {PV_KEY_SECP256K1, "secret"}};
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         struct pv_key made = PV_KEY_INIT, got = PV_KEY_INIT;
@@ -265,7 +294,8 @@ START_TEST(a_saved_key_is_the_key_that_is_loaded)
 
         snprintf(name, sizeof name, "k%zu", i);
         ck_assert_int_eq(pv_key_new(&made, name, table[i].algorithm, &err), PROV_OK);
-        ck_assert_msg(pv_key_save(&made, in_folder("sub/keys"), table[i].passphrase, &err) == PROV_OK, "%s", err.message);
+        ck_assert_msg(pv_key_save(&made, in_folder("sub/keys"), table[i].passphrase, &err) == PROV_OK, "%s",
+                      err.message);
         ck_assert_msg(pv_key_load(&got, in_folder("sub/keys"), name, &secret, &err) == PROV_OK, "%s", err.message);
         ck_assert_int_eq(got.algorithm, table[i].algorithm);
         ck_assert_str_eq(got.name, name);
@@ -306,9 +336,11 @@ START_TEST(the_openssl_program_reads_what_is_saved)
     for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(pv_key_new(&key, i == 0 ? "a" : "b", PV_KEY_ED25519, &err), PROV_OK);
         ck_assert_int_eq(pv_key_save(&key, folder, i == 0 ? NULL : "secret", &err), PROV_OK);
-        snprintf(command, sizeof command,
-                 "cd '%s' && openssl pkey -in %s.key -passin pass:secret -pubout -out got.pub 2>/dev/null && cmp got.pub %s.pub",
-                 folder, key.name, key.name);
+        snprintf(
+            command, sizeof command,
+            "cd '%s' && openssl pkey -in %s.key -passin pass:secret -pubout -out got.pub 2>/dev/null "
+                 "&& cmp got.pub %s.pub",
+            folder, key.name, key.name);
         ck_assert_int_eq(system(command), 0);
         pv_key_done(&key);
     }
@@ -422,8 +454,18 @@ START_TEST(key_names_are_short_plain_words)
         const char *name;
         bool ok;
     } table[] = {
-        {"a", true}, {"log", true}, {"0", true}, {"a.b-c_d9", true}, {"", false}, {".a", false}, {"-a", false}, {"A", false},
-        {"a b", false}, {"a/b", false}, {"..", false}, {"\xc3\xa9", false},
+        {"a", true},
+        {"log", true},
+        {"0", true},
+        {"a.b-c_d9", true},
+        {"", false},
+        {".a", false},
+        {"-a", false},
+        {"A", false},
+        {"a b", false},
+        {"a/b", false},
+        {"..", false},
+        {"\xc3\xa9", false},
         {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", true},
         {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
     };

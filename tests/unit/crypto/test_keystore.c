@@ -128,7 +128,8 @@ START_TEST(damaged_or_unreasonable_keystores_are_refused)
         {"crypto", "ciphertext", "\"00\"", PROV_E_INVALID, "ciphertext"},
         {"crypto", "ciphertext", "\"zz\"", PROV_E_INVALID, "ciphertext"},
         {"crypto", "ciphertext", NULL, PROV_E_INVALID, "ciphertext"},
-        {"crypto", "mac", "\"0000000000000000000000000000000000000000000000000000000000000000\"", PROV_E_DENIED, "passphrase"},
+        {"crypto", "mac", "\"0000000000000000000000000000000000000000000000000000000000000000\"", PROV_E_DENIED,
+         "passphrase"},
         {"crypto", "mac", "\"00\"", PROV_E_INVALID, "mac"},
         {"crypto", "kdf", "\"argon2\"", PROV_E_INVALID, "argon2"},
         {"crypto", "kdf", "\"scrypt\"", PROV_E_INVALID, "kdfparams"},
@@ -156,8 +157,9 @@ START_TEST(damaged_or_unreasonable_keystores_are_refused)
 
         if (strcmp(table[i].section, "scrypt") == 0) {
             json_object_set_new(crypto, "kdf", json_string("scrypt"));
-            json_object_set_new(crypto, "kdfparams", json_pack("{s:i, s:i, s:i, s:i, s:s}", "dklen", 32, "n", 8192, "r", 8,
-                                                               "p", 1, "salt", "00"));
+            json_object_set_new(
+                crypto, "kdfparams",
+                json_pack("{s:i, s:i, s:i, s:i, s:s}", "dklen", 32, "n", 8192, "r", 8, "p", 1, "salt", "00"));
             target = json_object_get(crypto, "kdfparams");
         } else if (strcmp(table[i].section, "kdfparams") == 0) {
             target = json_object_get(crypto, "kdfparams");
@@ -168,7 +170,8 @@ START_TEST(damaged_or_unreasonable_keystores_are_refused)
             json_object_del(target, table[i].member);
         else
             json_object_set_new(target, table[i].member, json_loads(table[i].value, JSON_DECODE_ANY, NULL));
-        ck_assert_msg(parse(root, "p", &key, &err) == table[i].rc, "%s.%s: %s", table[i].section, table[i].member, err.message);
+        ck_assert_msg(parse(root, "p", &key, &err) == table[i].rc, "%s.%s: %s", table[i].section, table[i].member,
+                      err.message);
         ck_assert_msg(strstr(err.message, table[i].says) != NULL, "want '%s' in '%s'", table[i].says, err.message);
         ck_assert_int_eq(key.algorithm, 0);
         json_decref(root);

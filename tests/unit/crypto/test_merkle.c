@@ -83,7 +83,8 @@ static uint32_t ref_subproof(uint32_t m, uint32_t begin, uint32_t end, bool whol
     return count + 1;
 }
 
-/* ---- a reader over the nodes that appending made, which keeps what it was asked -------------------------------------- */
+/* ---- a reader over the nodes that appending made, which keeps what it was asked
+ * -------------------------------------- */
 
 struct seen {
     uint64_t size;

@@ -41,7 +41,8 @@ START_TEST(public_keys_of_every_form_are_read)
 
     vectors_hex(SAMPLE_PUBLIC, want, sizeof want);
     verifier("example.org/log\xc3\xa9", 1, want, 32, named, sizeof named);
-    const char *const forms[] = {"ed25519:" SAMPLE_PUBLIC, " ed25519:" SAMPLE_PUBLIC "\n", SAMPLE_PUBLIC, sample_public, named};
+    const char *const forms[] = {"ed25519:" SAMPLE_PUBLIC, " ed25519:" SAMPLE_PUBLIC "\n", SAMPLE_PUBLIC, sample_public,
+                                 named};
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         ck_assert_msg(parse(forms[i], name, got, &err) == PROV_OK, "%s: %s", forms[i], err.message);
         ck_assert_mem_eq(got, want, 32);
@@ -92,8 +93,14 @@ START_TEST(what_is_no_public_key_gets_a_clear_error)
         {"no/such/file", PROV_E_NOT_FOUND, "neither"},
         {sample_plain, PROV_E_INVALID, "private key"},
         {sample_pbkdf2, PROV_E_INVALID, "private key"},
-        {PEM("PUBLIC" " KEY", "MCowBQYDK2VuAyEAsuWcqd89wlKbPFdqa/BWk2Gpho+5RCwMKKDha552I04=\n"), PROV_E_INVALID, "not an Ed25519"},
-        {PEM("PUBLIC" " KEY", "MCow\n"), PROV_E_INVALID, "not an Ed25519"},
+        {PEM("PUBLIC"
+             " KEY",
+             "MCowBQYDK2VuAyEAsuWcqd89wlKbPFdqa/BWk2Gpho+5RCwMKKDha552I04=\n"),
+         PROV_E_INVALID, "not an Ed25519"},
+        {PEM("PUBLIC"
+             " KEY",
+             "MCow\n"),
+         PROV_E_INVALID, "not an Ed25519"},
         {PEM("CERTIFICATE", "MCow\n"), PROV_E_INVALID, "no '-----BEGIN PUBLIC KEY-----'"},
         {"sum.golang.org+033de0af+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", PROV_E_INVALID, "its hash is"},
         {"+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", PROV_E_INVALID, "name"},
@@ -107,7 +114,8 @@ START_TEST(what_is_no_public_key_gets_a_clear_error)
         prov_error err;
 
         ck_assert_msg(parse(table[i].text, name, got, &err) == table[i].rc, "%zu: %s", i, err.message);
-        ck_assert_msg(strstr(err.message, table[i].says) != NULL, "%zu: want '%s' in '%s'", i, table[i].says, err.message);
+        ck_assert_msg(strstr(err.message, table[i].says) != NULL, "%zu: want '%s' in '%s'", i, table[i].says,
+                      err.message);
         ck_assert_str_eq(name, "");
     }
 }

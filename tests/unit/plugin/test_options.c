@@ -215,10 +215,13 @@ START_TEST(a_create_that_sleeps_past_its_limit_is_given_up)
     prov_error err = {0};
     s.options[0].value = "slow-create";
     s.spec.timeout_ns = 100 * BENCH_MS;
+    bench_touch(s.marker);
     ck_assert_int_eq(pv_store_open(b.plugins, &s.spec, &store, &err), PROV_E_TIMEOUT);
     ck_contains(err.message, "create did not return by its deadline");
     ck_assert_ptr_null(store);
-    usleep(1600000); /* the late return must find its frame and its host alive */
+    ck_assert_int_eq(access(s.marker, F_OK), 0);
+    usleep(1900000); /* the late return finds its frame and its host alive, and what it made is destroyed */
+    ck_assert_int_ne(access(s.marker, F_OK), 0);
     s.options[0].value = "ok";
     ck_assert_int_eq(pv_store_open(b.plugins, &s.spec, &store, &err), PROV_OK);
     pv_store_close(store);

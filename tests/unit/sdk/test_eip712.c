@@ -80,7 +80,8 @@ static const char mail[] =
     "{\"name\":\"contents\",\"type\":\"string\"}]},\"primaryType\":\"Mail\",\"domain\":{\"name\":\"Ether Mail\","
     "\"version\":\"1\",\"chainId\":1,\"verifyingContract\":\"0xCcCCccccCCCCcCCCCCCcCcCccCcCCCcCcccccccC\"},"
     "\"message\":{\"from\":{\"name\":\"Cow\",\"wallet\":\"0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826\"},"
-    "\"to\":{\"name\":\"Bob\",\"wallet\":\"0xbBbBBBBbbBBBbbbBbbBbbbbBBbBbbbbBbBbbBBbB\"},\"contents\":\"Hello, Bob!\"}}";
+    "\"to\":{\"name\":\"Bob\",\"wallet\":\"0xbBbBBBBbbBBBbbbBbbBbbbbBBbBbbbbBbBbbBBbB\"},"
+    "\"contents\":\"Hello, Bob!\"}}";
 
 START_TEST(the_example_of_the_standard_comes_out_with_its_domain_type_given_or_derived)
 {
@@ -164,29 +165,64 @@ START_TEST(values_that_do_not_fit_their_type_are_refused)
         const char *type, *value;
         bool ok;
     } table[] = {
-        {"uint8", "255", true}, {"uint8", "256", false}, {"uint8", "-1", false}, {"uint8", "1.5", false},
-        {"uint8", "\"\"", false}, {"uint8", "\"0x\"", false}, {"uint8", "\"-0x1\"", false}, {"uint8", "\"0xg\"", false},
-        {"uint8", "\"0x0xf\"", false}, {"uint8", "\" 1\"", false}, {"uint8", "\"--1\"", false}, {"uint8", "true", false},
-        {"uint8", "null", false}, {"uint8", "[1]", false}, {"int8", "127", true}, {"int8", "128", false},
-        {"int8", "-128", true}, {"int8", "-129", false}, {"int16", "-32768", true}, {"int16", "-32769", false},
+        {"uint8", "255", true},
+        {"uint8", "256", false},
+        {"uint8", "-1", false},
+        {"uint8", "1.5", false},
+        {"uint8", "\"\"", false},
+        {"uint8", "\"0x\"", false},
+        {"uint8", "\"-0x1\"", false},
+        {"uint8", "\"0xg\"", false},
+        {"uint8", "\"0x0xf\"", false},
+        {"uint8", "\" 1\"", false},
+        {"uint8", "\"--1\"", false},
+        {"uint8", "true", false},
+        {"uint8", "null", false},
+        {"uint8", "[1]", false},
+        {"int8", "127", true},
+        {"int8", "128", false},
+        {"int8", "-128", true},
+        {"int8", "-129", false},
+        {"int16", "-32768", true},
+        {"int16", "-32769", false},
         {"uint256", "\"115792089237316195423570985008687907853269984665640564039457584007913129639936\"", false},
         {"uint256", "\"0x10000000000000000000000000000000000000000000000000000000000000000\"", false},
         {"int256", "\"57896044618658097711785492504343953926634992332820282019728792003956564819967\"", true},
         {"int256", "\"57896044618658097711785492504343953926634992332820282019728792003956564819968\"", false},
         {"int256", "\"-57896044618658097711785492504343953926634992332820282019728792003956564819968\"", true},
         {"int256", "\"-57896044618658097711785492504343953926634992332820282019728792003956564819969\"", false},
-        {"bool", "true", true}, {"bool", "false", true}, {"bool", "1", false}, {"bool", "\"true\"", false},
+        {"bool", "true", true},
+        {"bool", "false", true},
+        {"bool", "1", false},
+        {"bool", "\"true\"", false},
         {"address", "\"0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826\"", true},
         {"address", "\"0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD82\"", false},
         {"address", "\"0xcD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826\"", false},
-        {"address", "0", false}, {"string", "\"\"", true}, {"string", "1", false}, {"bytes", "\"0x\"", true},
-        {"bytes", "\"0x0102\"", true}, {"bytes", "\"0x010\"", false}, {"bytes", "\"0102\"", false},
-        {"bytes", "\"\"", false}, {"bytes", "\"0\"", false}, {"bytes", "\"0xzz\"", false}, {"bytes", "7", false},
-        {"bytes2", "\"0x0102\"", true}, {"bytes2", "\"0x01\"", false}, {"bytes2", "\"0x010203\"", false},
-        {"bytes2", "\"0x\"", false}, {"uint8[]", "[]", true}, {"uint8[]", "[1,2]", true}, {"uint8[]", "1", false},
-        {"uint8[2]", "[1,2]", true}, {"uint8[2]", "[1]", false}, {"uint8[2]", "[1,2,3]", false},
-        {"uint8[2][]", "[[1,2],[3,4],[5,6]]", true}, {"uint8[2][]", "[[1,2],[3]]", false},
-        {"uint8[][2]", "[[1,2,3],[]]", true}, {"uint8[][2]", "[[1]]", false},
+        {"address", "0", false},
+        {"string", "\"\"", true},
+        {"string", "1", false},
+        {"bytes", "\"0x\"", true},
+        {"bytes", "\"0x0102\"", true},
+        {"bytes", "\"0x010\"", false},
+        {"bytes", "\"0102\"", false},
+        {"bytes", "\"\"", false},
+        {"bytes", "\"0\"", false},
+        {"bytes", "\"0xzz\"", false},
+        {"bytes", "7", false},
+        {"bytes2", "\"0x0102\"", true},
+        {"bytes2", "\"0x01\"", false},
+        {"bytes2", "\"0x010203\"", false},
+        {"bytes2", "\"0x\"", false},
+        {"uint8[]", "[]", true},
+        {"uint8[]", "[1,2]", true},
+        {"uint8[]", "1", false},
+        {"uint8[2]", "[1,2]", true},
+        {"uint8[2]", "[1]", false},
+        {"uint8[2]", "[1,2,3]", false},
+        {"uint8[2][]", "[[1,2],[3,4],[5,6]]", true},
+        {"uint8[2][]", "[[1,2],[3]]", false},
+        {"uint8[][2]", "[[1,2,3],[]]", true},
+        {"uint8[][2]", "[[1]]", false},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -240,10 +276,12 @@ START_TEST(an_error_names_the_member_that_is_wrong)
         {HEAD "\"primaryType\":\"A\",\"domain\":{},\"message\":{\"b\":[]},\"more\":1}", "more"},
         {"{\"types\":{\"A\":1},\"primaryType\":\"A\",\"domain\":{},\"message\":{}}", "types.A"},
         {"{\"types\":{\"A\":[1]},\"primaryType\":\"A\",\"domain\":{},\"message\":{}}", "types.A[0]"},
-        {"{\"types\":{\"A\":[{\"name\":\"a b\",\"type\":\"bool\"}]},\"primaryType\":\"A\",\"domain\":{},\"message\":{}}",
+        {"{\"types\":{\"A\":[{\"name\":\"a b\",\"type\":\"bool\"}]},"
+         "\"primaryType\":\"A\",\"domain\":{},\"message\":{}}",
          "types.A[0]"},
         {"{\"types\":{\"A\":[{\"name\":\"a\",\"type\":\"bool\"},{\"name\":\"a\",\"type\":\"bool\"}]},"
-         "\"primaryType\":\"A\",\"domain\":{},\"message\":{}}", "types.A[1]"},
+         "\"primaryType\":\"A\",\"domain\":{},\"message\":{}}",
+         "types.A[1]"},
         {"{\"types\":{\"uint8\":[]},\"primaryType\":\"uint8\",\"domain\":{},\"message\":{}}", "types.uint8"},
         {"{\"types\":{\"A(B b)\":[]},\"primaryType\":\"A(B b)\",\"domain\":{},\"message\":{}}", "types.A(B b)"},
         {"{\"primaryType\":\"A\",\"domain\":{},\"message\":{}}", "types"},
@@ -269,8 +307,8 @@ static int digest_nested(unsigned depth, prov_error *err)
 
     for (unsigned i = 1; i < depth; i++)
         message = json_pack("{s:[o]}", "v", message);
-    typed = json_pack("{s:{s:[{s:s, s:s}]}, s:s, s:{}, s:o}", "types", "T", "name", "v", "type", "T[]", "primaryType", "T",
-                      "domain", "message", message);
+    typed = json_pack("{s:{s:[{s:s, s:s}]}, s:s, s:{}, s:o}", "types", "T", "name", "v", "type", "T[]", "primaryType",
+                      "T", "domain", "message", message);
     rc = psdk_eip712_digest(typed, digest, err);
     json_decref(typed);
     return rc;
@@ -285,9 +323,11 @@ START_TEST(a_type_may_hold_itself_but_not_without_end)
     ck_assert_int_eq(digest_nested(200, &err), PROV_E_INVALID);
     ck_assert_ptr_nonnull(strstr(err.message, "nested too deeply"));
     /* two types that need each other without an array can have no finite value */
-    ck_assert_int_eq(digest_text("{\"types\":{\"A\":[{\"name\":\"b\",\"type\":\"B\"}],\"B\":[{\"name\":\"a\",\"type\":\"A\"}]},"
-                                 "\"primaryType\":\"A\",\"domain\":{},\"message\":{\"b\":{\"a\":{}}}}", digest, &err),
-                     PROV_E_INVALID);
+    ck_assert_int_eq(
+        digest_text("{\"types\":{\"A\":[{\"name\":\"b\",\"type\":\"B\"}],\"B\":[{\"name\":\"a\",\"type\":\"A\"}]},"
+                    "\"primaryType\":\"A\",\"domain\":{},\"message\":{\"b\":{\"a\":{}}}}",
+                    digest, &err),
+        PROV_E_INVALID);
     ck_assert_ptr_nonnull(strstr(err.message, "message.b.a.b: missing"));
 }
 END_TEST

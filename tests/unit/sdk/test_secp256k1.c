@@ -118,7 +118,8 @@ START_TEST(malformed_signatures_are_refused)
         vectors_hex(bad[i].s, signature + 32, 32);
         signature[64] = bad[i].v;
         ck_assert_msg(psdk_secp256k1_recover(digest, signature, got, &err) == PROV_E_INVALID, "case %zu", i);
-        ck_assert_msg(strstr(err.message, bad[i].v == 27 ? "secp256k1: " : "secp256k1: v is ") != NULL, "%s", err.message);
+        ck_assert_msg(strstr(err.message, bad[i].v == 27 ? "secp256k1: " : "secp256k1: v is ") != NULL, "%s",
+                      err.message);
     }
     vectors_hex("0000000000000000000000000000000000000000000000000000000000000001", signature, 32);
     vectors_hex("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0", signature + 32, 32);
@@ -290,7 +291,8 @@ START_TEST(signature_text_is_130_digits_and_v_is_normalised)
     static const struct {
         const char *v;
         uint8_t want; /* 0: refused */
-    } table[] = {{"00", 27}, {"01", 28}, {"1b", 27}, {"1C", 28}, {"02", 0}, {"1a", 0}, {"1d", 0}, {"ff", 0}, {"1", 0}, {"1b0", 0}};
+    } table[] = {{"00", 27}, {"01", 28}, {"1b", 27}, {"1C", 28}, {"02", 0},
+                 {"1a", 0},  {"1d", 0},  {"ff", 0},  {"1", 0},   {"1b0", 0}};
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         for (int prefix = 0; prefix < 2; prefix++) {
