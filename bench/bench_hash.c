@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bench_rig.h"
 #include "psdk_file.h"
@@ -48,7 +47,15 @@ static void *hash_one(void *arg)
     return NULL;
 }
 
-/* Bytes a second of wall time over n files, a thread each. */
+/* Bytes a second of processor time, as `openssl speed` counts for one process. */
+static double hash_rate_cpu(struct file *file)
+{
+    double start = bench_thread();
+    hash_one(file);
+    return (double)file->size / (bench_thread() - start);
+}
+
+/* Bytes a second by the clock over n files, a thread each, as `openssl speed -multi` counts. */
 static double hash_rate(struct file *files, unsigned n)
 {
     pthread_t thread[2];
@@ -66,15 +73,16 @@ int main(int argc, char **argv)
 {
     struct bench_options options;
     static struct file files[2];
-    struct bench_samples one = {0}, two = {0}, limit_one = {0}, limit_two = {0};
+    struct bench_samples one = {0}, one_wall = {0}, two = {0}, limit_one = {0}, limit_two = {0};
     char dir[512];
     bench_begin(argc, argv, "SHA-256 of files that are in the page cache, one and two at once.", &options);
-    rig_scratch(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : options.dir, "prov-bench-hash", dir);
+    rig_scratch(options.dir, "hash", dir);
     for (int i = 0; i < 2; i++)
         make_file(&files[i], dir, i, options.full ? FULL_FILE_BYTES : FILE_BYTES);
     for (int round = 0; round < ROUNDS; round++) {
         bench_add(&limit_one, bench_openssl(BLOCK, 1) / 1e6);
-        bench_add(&one, hash_rate(files, 1) / 1e6);
+        bench_add(&one, hash_rate_cpu(&files[0]) / 1e6);
+        bench_add(&one_wall, hash_rate(files, 1) / 1e6);
         bench_add(&limit_two, bench_openssl(BLOCK, 2) / 1e6);
         bench_add(&two, hash_rate(files, 2) / 1e6);
     }
@@ -83,9 +91,10 @@ int main(int argc, char **argv)
                                      true, 0.9});
     bench_report(&(struct bench_aim){"hash.two-files", bench_median(&two), "MB/s", "openssl speed -multi 2",
                                      bench_median(&limit_two), true, 0.9});
-    bench_note("two files at once are %.2f times one file (two openssl processes %.2f times one); medians of %d rounds",
-               bench_median(&two) / bench_median(&one), bench_median(&limit_two) / bench_median(&limit_one), ROUNDS);
+    bench_note("by the clock on the wall two files at once are %.2f times one file; medians of %d rounds",
+               bench_median(&two) / bench_median(&one_wall), ROUNDS);
     bench_samples_done(&one);
+    bench_samples_done(&one_wall);
     bench_samples_done(&two);
     bench_samples_done(&limit_one);
     bench_samples_done(&limit_two);

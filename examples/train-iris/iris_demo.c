@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +100,7 @@ static int record_validation(struct job *job, const char *model_hash, const stru
                                   .model_hash = model_hash,
                                   .validator_id = VALIDATOR_ID,
                                   .result_json = result,
-                                  .confidence_score = m->confidence};
+                                  .confidence_score = round(m->confidence * 1e6) / 1e6};
     int rc = prov_recorder_validation(job->recorder, &validation, err);
     free(result);
     return rc;

@@ -17,7 +17,7 @@ static void phase(const struct iris_demo_params *p, const char *name)
 
 static void copy_text(char *ret, size_t cap, const json_t *text)
 {
-    snprintf(ret, cap, "%s", text ? json_string_value(text) : "");
+    snprintf(ret, cap, "%s", json_is_string(text) ? json_string_value(text) : "");
 }
 
 /* ---- reports ----------------------------------------------------------------------------------------------------- */
@@ -76,7 +76,8 @@ static int look_at_log(const struct iris_demo_params *p, struct iris_demo_report
     prov_free(json);
     r->log_size = (uint64_t)json_integer_value(json_object_get(doc, "size"));
     copy_text(r->log_root, sizeof r->log_root, json_object_get(doc, "root"));
-    copy_text(r->log_key, sizeof r->log_key, json_object_get(doc, "log_key"));
+    const json_t *key = json_object_get(doc, "verifier_key");
+    copy_text(r->log_key, sizeof r->log_key, key ? key : json_object_get(doc, "log_key"));
     json_decref(doc);
     return prov_history(p->handle, &history, take_checkpoint_id, r, err);
 }

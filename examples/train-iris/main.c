@@ -96,8 +96,8 @@ static void print_end(const struct iris_demo_report *r)
 {
     if (iris_demo_passed(r)) {
         printf("\nThe proof holds, the forgery was refused. Try it yourself:\n");
-        printf("  prov proof verify %s --trust '%s'\n", r->proof_file, r->log_key);
-        printf("  prov proof verify %s --trust '%s'\n", r->forged_file, r->log_key);
+        printf("  prov proof verify '%s' --trust '%s'\n", r->proof_file, r->log_key);
+        printf("  prov proof verify '%s' --trust '%s'\n", r->forged_file, r->log_key);
     } else {
         printf("\nNOT as it must be: the log and the proof have to be OK and the forgery has to be REFUSED.\n");
     }
@@ -125,7 +125,7 @@ static int open_folder(const char *dir, prov_handle **ret, prov_error *err)
         if (rc)
             return rc;
     }
-    prov_open_params open = {.struct_size = sizeof open, .config_file = config, .work_dir = dir};
+    prov_open_params open = {.struct_size = sizeof open, .config_file = config};
     return prov_open(&open, ret, err);
 }
 

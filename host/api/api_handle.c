@@ -200,7 +200,11 @@ static void add_option(void *ctx, const char *name, const char *value, const cha
         s->options = more;
         s->cap = cap;
     }
-    s->options[s->n++] = (struct pv_plugin_option){name, value, where};
+    char *copy = strdup(name); /* the name is valid during the call only */
+    if (copy)
+        s->options[s->n++] = (struct pv_plugin_option){copy, value, where};
+    else
+        s->failed = PROV_E_NOMEM;
 }
 
 int api_spec_init(prov_handle *h, struct api_spec *s, const char *section, const char *role, prov_error *err)
@@ -230,8 +234,10 @@ int api_spec_init(prov_handle *h, struct api_spec *s, const char *section, const
 
 void api_spec_done(struct api_spec *s)
 {
+    for (size_t i = 0; i < s->n; i++)
+        free((void *)(uintptr_t)s->options[i].name);
     free(s->options);
-    s->options = NULL;
+    memset(s, 0, sizeof *s);
 }
 
 /* ---- store and keys --------------------------------------------------------------------------------------------------- */

@@ -184,5 +184,16 @@ int prov_key_revoke(prov_handle *handle, const char *stream, const char *public_
                     prov_error *err)
 {
     API_ERR(err);
+    char name[PV_TRUST_NAME];
+    uint8_t key[32];
+    struct pv_ledger *ledger = NULL;
+    int rc = pv_public_parse(public_key, name, key, err);
+    if (!rc)
+        rc = api_ledger(handle, &ledger, err);
+    if (!rc && memcmp(key, ledger->writer_key->public_key, 32) == 0)
+        rc = psdk_fail(err, PROV_E_INVALID,
+                       "this host writes with that key: what it writes afterwards would not verify; revoke it from another host");
+    if (rc)
+        return rc;
     return key_record(handle, stream, public_key, "key.revoke", "revoke", reason ? reason : "", ret_json, err);
 }

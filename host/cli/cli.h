@@ -122,6 +122,8 @@ const char *cli_suggest(const char *word, const char *const *names);
 /* Opens the configuration with the global options; cli->handle is closed by main. main.c */
 int cli_open(struct cli *cli);
 int cli_open_with(struct cli *cli, const prov_open_params *params);
+/* The model of --model-id, else of the configuration, which is open, into room. */
+const char *cli_model_id(struct cli *cli, char *room, size_t cap);
 /* 0, or the number of the signal that asked to end. */
 int cli_signalled(void);
 /* Seals what waits. A failure is a warning: the records are safe. Returns whether all is sealed. ret_json may be NULL.

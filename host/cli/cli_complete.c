@@ -9,7 +9,8 @@
 /* ---- pieces
  * ---------------------------------------------------------------------------------------------------------------- */
 
-static void put_nouns(FILE *out) {
+static void put_nouns(FILE *out)
+{
     const char *last = "";
     for (const struct cli_command *row = NULL; (row = cli_command_next(NULL, row));) {
         if (strcmp(last, row->noun) != 0)
@@ -18,20 +19,23 @@ static void put_nouns(FILE *out) {
     }
 }
 
-static void put_verbs(FILE *out, const char *noun) {
+static void put_verbs(FILE *out, const char *noun)
+{
     const char *space = "";
     for (const struct cli_command *row = NULL; (row = cli_command_next(noun, row)); space = " ")
         if (row->verb)
             fprintf(out, "%s%s", space, row->verb);
 }
 
-static void put_options(FILE *out, const struct cli_option *options, const char *space) {
+static void put_options(FILE *out, const struct cli_option *options, const char *space)
+{
     for (; options && options->name; options++, space = " ")
         fprintf(out, "%s--%s", space, options->name);
 }
 
 /* What follows an option or stands as operand: 'f'iles, 'd'irectories, 'c'hoices, 0 nothing that is known. */
-static char kind_of(const char *arg) {
+static char kind_of(const char *arg)
+{
     if (!arg)
         return 0;
     if (strchr(arg, '|'))
@@ -42,13 +46,15 @@ static char kind_of(const char *arg) {
 }
 
 /* "a|b" -> "a b" */
-static void put_choices(FILE *out, const char *arg) {
+static void put_choices(FILE *out, const char *arg)
+{
     for (; *arg; arg++)
         fputc(*arg == '|' ? ' ' : *arg, out);
 }
 
 /* Text for a shell's single quotes. */
-static void put_quoted(FILE *out, const char *text) {
+static void put_quoted(FILE *out, const char *text)
+{
     fputc('\'', out);
     for (; *text; text++)
         fputs(*text == '\'' ? "'\\''" : (char[]){*text, '\0'}, out);
@@ -60,7 +66,8 @@ static void put_quoted(FILE *out, const char *text) {
  */
 
 /* case branches that answer the value of an option */
-static void bash_values(FILE *out, const struct cli_option *options, const char *where) {
+static void bash_values(FILE *out, const struct cli_option *options, const char *where)
+{
     for (; options && options->name; options++) {
         if (!options->arg)
             continue;
@@ -83,19 +90,22 @@ static void bash_values(FILE *out, const struct cli_option *options, const char 
     }
 }
 
-static void put_key(FILE *out, const struct cli_command *row) {
+static void put_key(FILE *out, const struct cli_command *row)
+{
     fprintf(out, "%s%s%s", row->noun, row->verb ? "." : "", row->verb ? row->verb : "");
 }
 
 /* Every option that takes a value, so that its value is not seen as a noun or a verb. */
-static void bash_with_value(FILE *out) {
+static void bash_with_value(FILE *out)
+{
     fputs("--output|-o", out);
     for (const struct cli_option *o = cli_globals; o->name; o++)
         if (o->arg && strcmp(o->name, "output") != 0)
             fprintf(out, "|--%s", o->name);
 }
 
-static void bash(FILE *out) {
+static void bash(FILE *out)
+{
     char where[64];
     fputs("# bash completion for prov; made by prov __complete bash\n_prov()\n{\n"
           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} noun= verb= i\n"
@@ -154,7 +164,8 @@ static void bash(FILE *out) {
  */
 
 /* Text in a _arguments or _describe specification: its own quoting within single quotes. */
-static void zsh_text(FILE *out, const char *text) {
+static void zsh_text(FILE *out, const char *text)
+{
     for (; *text; text++) {
         if (*text == '\'')
             fputs("'\\''", out);
@@ -165,7 +176,8 @@ static void zsh_text(FILE *out, const char *text) {
     }
 }
 
-static void zsh_option(FILE *out, const struct cli_option *o) {
+static void zsh_option(FILE *out, const struct cli_option *o)
+{
     const char *many = o->flags & CLI_REPEAT ? "*" : "";
     char forms[2][64];
     int n = 0;
@@ -190,7 +202,8 @@ static void zsh_option(FILE *out, const struct cli_option *o) {
     }
 }
 
-static void zsh(FILE *out) {
+static void zsh(FILE *out)
+{
     const char *last = "";
     fputs("#compdef prov\n# made by prov __complete zsh\n_prov() {\n"
           "    local curcontext=$curcontext state line noun verb\n    typeset -A opt_args\n    local -a globals "
@@ -240,7 +253,8 @@ static void zsh(FILE *out) {
  * --------------------------------------------------------------------------------------------------------------------
  */
 
-static void fish_option(FILE *out, const struct cli_option *o, const char *when) {
+static void fish_option(FILE *out, const struct cli_option *o, const char *when)
+{
     fprintf(out, "complete -c prov %s%s%s-l %s", *when ? "-n '" : "", when, *when ? "' " : "", o->name);
     if (o->letter)
         fprintf(out, " -s %c", o->letter);
@@ -258,7 +272,8 @@ static void fish_option(FILE *out, const struct cli_option *o, const char *when)
     fputc('\n', out);
 }
 
-static void fish(FILE *out) {
+static void fish(FILE *out)
+{
     char when[192];
     const char *last = "";
     fputs("# fish completion for prov; made by prov __complete fish\ncomplete -c prov -f\n", out);
@@ -289,7 +304,8 @@ static void fish(FILE *out) {
     }
 }
 
-int cli_run_complete(struct cli *cli) {
+int cli_run_complete(struct cli *cli)
+{
     static const struct {
         const char *name;
         void (*print)(FILE *out);

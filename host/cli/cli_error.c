@@ -8,12 +8,14 @@
 
 #include "cli.h"
 
-static const char *outcome_name(int32_t outcome) {
+static const char *outcome_name(int32_t outcome)
+{
     static const char *const names[] = {NULL, "not_applied", "retry_later", "permanent", "unknown"};
     return outcome > 0 && outcome <= PROV_OUTCOME_UNKNOWN ? names[outcome] : NULL;
 }
 
-static void print_line(json_t *line) {
+static void print_line(json_t *line)
+{
     char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
     if (text)
         fprintf(stderr, "%s\n", text);
@@ -23,7 +25,8 @@ static void print_line(json_t *line) {
     json_decref(line);
 }
 
-static void print_json(const prov_error *err, int exit_code, const char *hint) {
+static void print_json(const prov_error *err, int exit_code, const char *hint)
+{
     char *clean = cli_clean(err->message);
     json_t *error = json_pack("{s:s, s:i, s:s, s:s*, s:s*}", "code", prov_rc_name(err->code), "exit", exit_code,
                               "message", clean ? clean : "", "outcome", outcome_name(err->outcome), "hint", hint);
@@ -33,7 +36,8 @@ static void print_json(const prov_error *err, int exit_code, const char *hint) {
     free(clean);
 }
 
-static int say(struct cli *cli, const prov_error *err, const char *hint) {
+static int say(struct cli *cli, const prov_error *err, const char *hint)
+{
     int exit_code = prov_rc_exit(err->code);
     if (exit_code == 0)
         exit_code = CLI_FAILED;
@@ -54,14 +58,16 @@ static int say(struct cli *cli, const prov_error *err, const char *hint) {
     return exit_code;
 }
 
-int cli_fail(struct cli *cli, int rc, const prov_error *err) {
+int cli_fail(struct cli *cli, int rc, const prov_error *err)
+{
     prov_error shown = *err;
     if (shown.code == PROV_OK)
         shown.code = rc;
     return say(cli, &shown, NULL);
 }
 
-int cli_error(struct cli *cli, int code, const char *format, ...) {
+int cli_error(struct cli *cli, int code, const char *format, ...)
+{
     prov_error err = {.code = code};
     va_list args;
     va_start(args, format);
@@ -70,7 +76,8 @@ int cli_error(struct cli *cli, int code, const char *format, ...) {
     return say(cli, &err, NULL);
 }
 
-int cli_usage(struct cli *cli, const char *format, ...) {
+int cli_usage(struct cli *cli, const char *format, ...)
+{
     prov_error err = {.code = PROV_E_INVALID};
     char hint[128];
     va_list args;
@@ -83,11 +90,13 @@ int cli_usage(struct cli *cli, const char *format, ...) {
     return say(cli, &err, hint);
 }
 
-int cli_no_memory(struct cli *cli) {
+int cli_no_memory(struct cli *cli)
+{
     return cli_error(cli, PROV_E_NOMEM, "out of memory");
 }
 
-void cli_warn(struct cli *cli, const char *format, ...) {
+void cli_warn(struct cli *cli, const char *format, ...)
+{
     char message[1024];
     va_list args;
     va_start(args, format);
@@ -104,7 +113,8 @@ void cli_warn(struct cli *cli, const char *format, ...) {
     fputc('\n', stderr);
 }
 
-void cli_note(struct cli *cli, const char *format, ...) {
+void cli_note(struct cli *cli, const char *format, ...)
+{
     char message[1024];
     va_list args;
     if (cli->quiet || cli->json)

@@ -10,20 +10,23 @@
 #define MAX_WIDTH 64
 
 /* Code points as cli_put writes them, near enough for columns. */
-static size_t cells_of(const char *text) {
+static size_t cells_of(const char *text)
+{
     size_t n = 0;
     for (; *text; text++)
         n += ((unsigned char)*text & 0xc0) != 0x80;
     return n;
 }
 
-void cli_table_init(struct cli_table *table, struct cli *cli, const char *const *titles) {
+void cli_table_init(struct cli_table *table, struct cli *cli, const char *const *titles)
+{
     *table = (struct cli_table){.cli = cli, .titles = titles};
     while (titles[table->n_columns] && table->n_columns < CLI_COLUMNS)
         table->n_columns++;
 }
 
-static size_t screen_width(const struct cli *cli) {
+static size_t screen_width(const struct cli *cli)
+{
     struct winsize size;
     return cli->out == stdout && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
                    size.ws_col > 20
@@ -32,7 +35,8 @@ static size_t screen_width(const struct cli *cli) {
 }
 
 /* Cuts text to cells on a terminal: the last column only, and at a whole character. */
-static void put_cut(FILE *out, const char *text, size_t cells) {
+static void put_cut(FILE *out, const char *text, size_t cells)
+{
     if (cells_of(text) <= cells) {
         cli_put(out, text);
         return;
@@ -50,7 +54,8 @@ static void put_cut(FILE *out, const char *text, size_t cells) {
     fputs("~", out);
 }
 
-static void put_row(const struct cli_table *table, const char *const *texts, char style) {
+static void put_row(const struct cli_table *table, const char *const *texts, char style)
+{
     const struct cli *cli = table->cli;
     size_t screen = screen_width(cli), at = 0, last = table->n_columns - 1;
     fputs(style ? cli_style(cli->color, style) : "", cli->out);
@@ -72,7 +77,8 @@ static void put_row(const struct cli_table *table, const char *const *texts, cha
     fputc('\n', cli->out);
 }
 
-static void settle(struct cli_table *table) {
+static void settle(struct cli_table *table)
+{
     const char *titles[CLI_COLUMNS];
     table->settled = true;
     for (size_t i = 0; i < table->n_columns; i++) {
@@ -95,7 +101,8 @@ static void settle(struct cli_table *table) {
     table->n_rows = 0;
 }
 
-bool cli_table_row(struct cli_table *table, const char *const *texts) {
+bool cli_table_row(struct cli_table *table, const char *const *texts)
+{
     if (table->settled) {
         put_row(table, texts, 0);
         return true;
@@ -120,7 +127,8 @@ bool cli_table_row(struct cli_table *table, const char *const *texts) {
     return true;
 }
 
-void cli_table_done(struct cli_table *table) {
+void cli_table_done(struct cli_table *table)
+{
     if (table->n_rows)
         settle(table);
     free(table->cells);

@@ -5,12 +5,14 @@
 
 #define WIDTH 96
 
-void cli_usage_line(FILE *out, const struct cli_command *c) {
+void cli_usage_line(FILE *out, const struct cli_command *c)
+{
     fprintf(out, "prov %s%s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
             c->options ? " [options]" : "", *c->operands ? " " : "", c->operands);
 }
 
-void cli_option_text(const struct cli_option *option, char *room, size_t cap) {
+void cli_option_text(const struct cli_option *option, char *room, size_t cap)
+{
     char letter[8] = "";
     if (option->letter)
         snprintf(letter, sizeof letter, "-%c, ", option->letter);
@@ -19,7 +21,8 @@ void cli_option_text(const struct cli_option *option, char *room, size_t cap) {
 }
 
 /* Words of text in lines of WIDTH, each after indent spaces; "\n" begins a paragraph. column: where the line is now. */
-static void put_wrapped(FILE *out, const char *text, size_t indent, size_t column) {
+static void put_wrapped(FILE *out, const char *text, size_t indent, size_t column)
+{
     bool first = true;
     while (*text) {
         if (*text == '\n') {
@@ -45,11 +48,13 @@ static void put_wrapped(FILE *out, const char *text, size_t indent, size_t colum
     fputc('\n', out);
 }
 
-static void put_title(FILE *out, bool color, const char *title) {
+static void put_title(FILE *out, bool color, const char *title)
+{
     fprintf(out, "\n%s%s%s\n", cli_style(color, 'b'), title, cli_style(color, 0));
 }
 
-static void put_examples(FILE *out, bool color, const struct cli_example *examples) {
+static void put_examples(FILE *out, bool color, const struct cli_example *examples)
+{
     if (!examples || !examples->line)
         return;
     put_title(out, color, "Examples");
@@ -57,7 +62,8 @@ static void put_examples(FILE *out, bool color, const struct cli_example *exampl
         fprintf(out, "  %s# %s%s\n  %s\n", cli_style(color, 'd'), examples->what, cli_style(color, 0), examples->line);
 }
 
-static void put_options(FILE *out, bool color, const char *title, const struct cli_option *options) {
+static void put_options(FILE *out, bool color, const char *title, const struct cli_option *options)
+{
     char text[96];
     if (!options || !options->name)
         return;
@@ -75,13 +81,15 @@ static void put_options(FILE *out, bool color, const char *title, const struct c
     }
 }
 
-static void put_row(FILE *out, const char *name, const char *verb, const char *summary) {
+static void put_row(FILE *out, const char *name, const char *verb, const char *summary)
+{
     char text[64];
     snprintf(text, sizeof text, "%s%s%s", name, verb ? " " : "", verb ? verb : "");
     fprintf(out, "  %-20s  %s\n", text, summary);
 }
 
-static void help_program(FILE *out, bool color) {
+static void help_program(FILE *out, bool color)
+{
     fprintf(out, "prov %s: tamper-evident provenance for machine learning\n", prov_version());
     put_examples(out, color, cli_examples);
     put_title(out, color, "Commands");
@@ -95,7 +103,8 @@ static void help_program(FILE *out, bool color) {
           out);
 }
 
-static void help_noun(FILE *out, bool color, const struct cli_noun *noun) {
+static void help_noun(FILE *out, bool color, const struct cli_noun *noun)
+{
     fprintf(out, "prov %s: %s\n", noun->name, noun->summary);
     put_title(out, color, "Examples");
     for (const struct cli_command *row = NULL; (row = cli_command_next(noun->name, row));)
@@ -108,7 +117,8 @@ static void help_noun(FILE *out, bool color, const struct cli_noun *noun) {
     fprintf(out, "\n'prov help %s VERB' tells more about a command.\n", noun->name);
 }
 
-void cli_help_print(FILE *out, bool color, const char *noun_name, const struct cli_command *c) {
+void cli_help_print(FILE *out, bool color, const char *noun_name, const struct cli_command *c)
+{
     const struct cli_noun *noun = noun_name ? cli_noun_find(noun_name) : NULL;
     if (!c && noun) {
         help_noun(out, color, noun);

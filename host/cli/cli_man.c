@@ -8,7 +8,8 @@
 #include "cli.h"
 
 /* Text in which nothing is a request or an escape of roff. */
-static void put(FILE *out, const char *text) {
+static void put(FILE *out, const char *text)
+{
     bool start = true;
     for (; *text; text++) {
         if (start && (*text == '.' || *text == '\''))
@@ -44,7 +45,8 @@ static void put_sentence(FILE *out, const char *text, const char *end)
     fprintf(out, "%s\n", end);
 }
 
-static void put_options(FILE *out, const struct cli_option *options) {
+static void put_options(FILE *out, const struct cli_option *options)
+{
     char text[96];
     for (; options && options->name; options++) {
         cli_option_text(options, text, sizeof text);
@@ -55,7 +57,8 @@ static void put_options(FILE *out, const struct cli_option *options) {
     }
 }
 
-static void put_examples(FILE *out, const struct cli_example *examples) {
+static void put_examples(FILE *out, const struct cli_example *examples)
+{
     for (; examples && examples->line; examples++) {
         put_sentence(out, examples->what, ":");
         fputs(".PP\n.nf\n.RS\n", out);
@@ -64,7 +67,8 @@ static void put_examples(FILE *out, const struct cli_example *examples) {
     }
 }
 
-static void put_head(FILE *out, const char *name, const char *summary) {
+static void put_head(FILE *out, const char *name, const char *summary)
+{
     fputs(".\\\" Made by prov __man from the command table.\n.TH ", out);
     for (const char *at = name; *at; at++) {
         char c = *at >= 'a' && *at <= 'z' ? (char)(*at - 32) : *at;
@@ -77,7 +81,8 @@ static void put_head(FILE *out, const char *name, const char *summary) {
     fputc('\n', out);
 }
 
-static void put_command(FILE *out, const struct cli_command *c) {
+static void put_command(FILE *out, const struct cli_command *c)
+{
     fputs(".SS \"prov ", out);
     put(out, c->noun);
     if (c->verb) {
@@ -100,7 +105,8 @@ static void put_command(FILE *out, const struct cli_command *c) {
     put_examples(out, c->examples);
 }
 
-static void page_of_noun(FILE *out, const char *noun, const char *summary) {
+static void page_of_noun(FILE *out, const char *noun, const char *summary)
+{
     char name[64];
     snprintf(name, sizeof name, "prov-%s", noun);
     put_head(out, name, summary);
@@ -117,7 +123,8 @@ static void page_of_noun(FILE *out, const char *noun, const char *summary) {
     fputs(".SH SEE ALSO\n.BR prov (1)\n", out);
 }
 
-static void page_of_program(FILE *out) {
+static void page_of_program(FILE *out)
+{
     put_head(out, "prov", "tamper-evident provenance for machine learning");
     fputs(".SH SYNOPSIS\n.B prov\nNOUN VERB [options] [operands]\n.SH DESCRIPTION\n"
           "Records where a machine learning model came from in append\\-only signed streams, and proves and verifies "
@@ -153,7 +160,8 @@ static void page_of_program(FILE *out) {
           out);
 }
 
-static int write_page(struct cli *cli, const char *name, const char *noun, const char *summary) {
+static int write_page(struct cli *cli, const char *name, const char *noun, const char *summary)
+{
     char path[4096];
     if ((size_t)snprintf(path, sizeof path, "%s/%s.1", cli->operands[0], name) >= sizeof path)
         return cli_error(cli, PROV_E_LIMIT, "%.200s: the path is too long", cli->operands[0]);
@@ -170,7 +178,8 @@ static int write_page(struct cli *cli, const char *name, const char *noun, const
     return CLI_OK;
 }
 
-int cli_run_man(struct cli *cli) {
+int cli_run_man(struct cli *cli)
+{
     int rc = write_page(cli, "prov", NULL, NULL);
     const char *last = "";
     for (const struct cli_command *row = NULL; !rc && (row = cli_command_next(NULL, row));) {

@@ -1,7 +1,8 @@
 /* cli_markdown.c - docs/cli.md, from the command table: prov __markdown. SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
 
-static void put_options(FILE *out, const struct cli_option *options) {
+static void put_options(FILE *out, const struct cli_option *options)
+{
     char text[96];
     fputs("| option | |\n| --- | --- |\n", out);
     for (; options->name; options++) {
@@ -14,14 +15,16 @@ static void put_options(FILE *out, const struct cli_option *options) {
     fputc('\n', out);
 }
 
-static void put_examples(FILE *out, const struct cli_example *examples) {
+static void put_examples(FILE *out, const struct cli_example *examples)
+{
     fputs("```sh\n", out);
     for (; examples && examples->line; examples++)
         fprintf(out, "# %s\n%s\n", examples->what, examples->line);
     fputs("```\n\n", out);
 }
 
-static void put_command(FILE *out, const struct cli_command *c) {
+static void put_command(FILE *out, const struct cli_command *c)
+{
     fprintf(out, "## prov %s%s%s\n\n%c%s.\n\n```\n", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
             c->summary[0] >= 'a' && c->summary[0] <= 'z' ? c->summary[0] - 32 : c->summary[0], c->summary + 1);
     cli_usage_line(out, c);
@@ -36,7 +39,8 @@ static void put_command(FILE *out, const struct cli_command *c) {
         put_options(out, c->options);
 }
 
-int cli_run_markdown(struct cli *cli) {
+int cli_run_markdown(struct cli *cli)
+{
     FILE *out = cli->out;
     fputs("# The command line\n\n"
           "<!-- Made by `prov __markdown` from the command table in host/cli/cli_table.c; a test compares them. -->\n\n"

@@ -19,7 +19,8 @@
  * ------------------------------------------------------------------------------------------------------ */
 
 /* Edits (insert, delete, replace, swap neighbours) between two words of at most 31 bytes. */
-static size_t distance(const char *a, const char *b) {
+static size_t distance(const char *a, const char *b)
+{
     size_t n = strlen(a), m = strlen(b), row[3][32];
     if (n > 31 || m > 31)
         return 99;
@@ -42,7 +43,8 @@ static size_t distance(const char *a, const char *b) {
     return row[n % 3][m];
 }
 
-const char *cli_suggest(const char *word, const char *const *names) {
+const char *cli_suggest(const char *word, const char *const *names)
+{
     const char *best = NULL;
     size_t len = strlen(word), least = len / 3 + 2;
     for (; *names; names++) {
@@ -57,7 +59,8 @@ const char *cli_suggest(const char *word, const char *const *names) {
     return best;
 }
 
-static int unknown_noun(struct cli *cli, const char *word) {
+static int unknown_noun(struct cli *cli, const char *word)
+{
     const char *names[64];
     size_t n = 0;
     for (const struct cli_command *row = cli_commands; row->noun && n < 63; row++)
@@ -74,7 +77,8 @@ static int unknown_noun(struct cli *cli, const char *word) {
     return cli_usage(cli, "unknown command '%s'", word);
 }
 
-static int unknown_verb(struct cli *cli, const char *noun, const char *word) {
+static int unknown_verb(struct cli *cli, const char *noun, const char *word)
+{
     const char *names[32];
     size_t n = 0;
     for (const struct cli_command *row = NULL; n < 31 && (row = cli_command_next(noun, row));)
@@ -105,7 +109,8 @@ struct spec {
     int n;
 };
 
-static void spec_add(struct spec *spec, const struct cli_option *options) {
+static void spec_add(struct spec *spec, const struct cli_option *options)
+{
     size_t len = strlen(spec->shorts);
     for (; options && options->name && spec->n < MAX_OPTIONS; options++, spec->n++) {
         spec->options[spec->n] = options;
@@ -120,7 +125,8 @@ static void spec_add(struct spec *spec, const struct cli_option *options) {
     spec->shorts[len] = '\0';
 }
 
-static const struct cli_option *spec_find(const struct spec *spec, int found) {
+static const struct cli_option *spec_find(const struct spec *spec, int found)
+{
     if (found >= 256)
         return spec->options[found - 256];
     for (int i = 0; i < spec->n; i++)
@@ -129,7 +135,8 @@ static const struct cli_option *spec_find(const struct spec *spec, int found) {
     return NULL;
 }
 
-static int unknown_option(struct cli *cli, const struct spec *spec, const char *word, int letter) {
+static int unknown_option(struct cli *cli, const struct spec *spec, const char *word, int letter)
+{
     const char *names[MAX_OPTIONS + 1];
     char name[64];
     if (strncmp(word, "--", 2) != 0)
@@ -151,7 +158,8 @@ static int unknown_option(struct cli *cli, const struct spec *spec, const char *
     return cli_usage(cli, "unknown option '--%s'", name);
 }
 
-static int take_global(struct cli *cli, const struct cli_option *option, const char *value) {
+static int take_global(struct cli *cli, const struct cli_option *option, const char *value)
+{
     const char **text = strcmp(option->name, "output") == 0    ? &cli->output
                         : strcmp(option->name, "config") == 0  ? &cli->config
                         : strcmp(option->name, "store") == 0   ? &cli->store
@@ -179,7 +187,8 @@ static int take_global(struct cli *cli, const struct cli_option *option, const c
     return CLI_OK;
 }
 
-static int take(struct cli *cli, const struct cli_option *option, const char *value) {
+static int take(struct cli *cli, const struct cli_option *option, const char *value)
+{
     for (const struct cli_option *o = cli_globals; o->name; o++)
         if (o == option)
             return take_global(cli, option, value);
@@ -190,7 +199,8 @@ static int take(struct cli *cli, const struct cli_option *option, const char *va
 }
 
 /* One run of getopt; *ret_at: index of the first word that is no option. stop: at the first such word. */
-static int run_getopt(struct cli *cli, const struct cli_option *own, int argc, char **argv, bool stop, int *ret_at) {
+static int run_getopt(struct cli *cli, const struct cli_option *own, int argc, char **argv, bool stop, int *ret_at)
+{
     struct spec spec = {.n = 0};
     strcpy(spec.shorts, stop ? "+:" : ":");
     spec_add(&spec, cli_globals);
@@ -214,11 +224,13 @@ static int run_getopt(struct cli *cli, const struct cli_option *own, int argc, c
 }
 
 /* "--version" is a habit of many hands; it is a command here. */
-static bool is_version(int argc, char **argv) {
+static bool is_version(int argc, char **argv)
+{
     return argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0);
 }
 
-static int check_operands(struct cli *cli) {
+static int check_operands(struct cli *cli)
+{
     const struct cli_command *c = cli->command;
     if (cli->n_operands < (size_t)c->min_operands)
         return cli_usage(cli, "%s is missing",
@@ -230,14 +242,16 @@ static int check_operands(struct cli *cli) {
 }
 
 /* So that an error in the words before --json is JSON as well. */
-static void look_ahead(struct cli *cli, int argc, char **argv) {
+static void look_ahead(struct cli *cli, int argc, char **argv)
+{
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         cli->json |= strcmp(argv[i], "--json") == 0;
         cli->no_color |= strcmp(argv[i], "--no-color") == 0;
     }
 }
 
-int cli_parse(struct cli *cli, int argc, char **argv) {
+int cli_parse(struct cli *cli, int argc, char **argv)
+{
     int at = 0, rc;
     cli->trust = calloc((size_t)argc + 1, sizeof *cli->trust);
     cli->values = calloc((size_t)argc + 1, sizeof *cli->values);
@@ -279,7 +293,8 @@ int cli_parse(struct cli *cli, int argc, char **argv) {
     return cli->help ? CLI_OK : check_operands(cli);
 }
 
-void cli_parse_done(struct cli *cli) {
+void cli_parse_done(struct cli *cli)
+{
     free(cli->trust);
     free(cli->values);
 }
@@ -287,7 +302,8 @@ void cli_parse_done(struct cli *cli) {
 /* ---- values
  * ------------------------------------------------------------------------------------------------------------- */
 
-const char *cli_get(const struct cli *cli, const char *name) {
+const char *cli_get(const struct cli *cli, const char *name)
+{
     const char *found = NULL;
     for (size_t i = 0; i < cli->n_values; i++)
         if (strcmp(cli->values[i].option->name, name) == 0)
@@ -295,14 +311,16 @@ const char *cli_get(const struct cli *cli, const char *name) {
     return found;
 }
 
-bool cli_has(const struct cli *cli, const char *name) {
+bool cli_has(const struct cli *cli, const char *name)
+{
     for (size_t i = 0; i < cli->n_values; i++)
         if (strcmp(cli->values[i].option->name, name) == 0)
             return true;
     return false;
 }
 
-const char **cli_all(const struct cli *cli, const char *name, size_t *ret_n) {
+const char **cli_all(const struct cli *cli, const char *name, size_t *ret_n)
+{
     const char **all = calloc(cli->n_values + 1, sizeof *all);
     *ret_n = 0;
     for (size_t i = 0; all && i < cli->n_values; i++)
@@ -311,7 +329,8 @@ const char **cli_all(const struct cli *cli, const char *name, size_t *ret_n) {
     return all;
 }
 
-int cli_get_int(struct cli *cli, const char *name, int64_t minimum, int64_t *ret) {
+int cli_get_int(struct cli *cli, const char *name, int64_t minimum, int64_t *ret)
+{
     const char *text = cli_get(cli, name);
     char *end;
     if (!text)
@@ -328,7 +347,8 @@ int cli_get_int(struct cli *cli, const char *name, int64_t minimum, int64_t *ret
     return CLI_OK;
 }
 
-int cli_get_real(struct cli *cli, const char *name, double low, double high, double *ret) {
+int cli_get_real(struct cli *cli, const char *name, double low, double high, double *ret)
+{
     const char *text = cli_get(cli, name);
     char *end;
     if (!text)
@@ -342,7 +362,8 @@ int cli_get_real(struct cli *cli, const char *name, double low, double high, dou
     return CLI_OK;
 }
 
-int cli_get_text(struct cli *cli, const char *name, char **ret) {
+int cli_get_text(struct cli *cli, const char *name, char **ret)
+{
     const char *text = cli_get(cli, name);
     prov_error err = {0};
     size_t len = 0;
@@ -350,7 +371,7 @@ int cli_get_text(struct cli *cli, const char *name, char **ret) {
     if (!text)
         return CLI_OK;
     bool from_file = text[0] == '@' || strcmp(text, "-") == 0;
-    *ret = from_file ? cli_read(cli, text[0] == '@' ? text + 1 : text, MAX_JSON_BYTES, &len, &err) : strdup(text);
+    *ret = from_file ? cli_read(cli, text + (text[0] == '@'), MAX_JSON_BYTES, &len, &err) : strdup(text);
     if (!*ret)
         return err.code ? cli_error(cli, err.code, "--%s: %s", name, err.message) : cli_no_memory(cli);
     if (from_file && strlen(*ret) != len)
@@ -358,7 +379,8 @@ int cli_get_text(struct cli *cli, const char *name, char **ret) {
     return CLI_OK;
 }
 
-int cli_get_stream(struct cli *cli, char *room, size_t cap, const char **ret) {
+int cli_get_stream(struct cli *cli, char *room, size_t cap, const char **ret)
+{
     const char *stream = cli_get(cli, "stream"), *model = cli_get(cli, "model-id");
     *ret = stream;
     if (stream && model)

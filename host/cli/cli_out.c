@@ -14,7 +14,8 @@
 /* ---- the file
  * ------------------------------------------------------------------------------------------------------------- */
 
-static int code_of(int errnum) {
+static int code_of(int errnum)
+{
     return errnum == ENOSPC || errnum == EDQUOT                     ? PROV_E_NOSPACE
            : errnum == ENOENT || errnum == ENOTDIR                  ? PROV_E_NOT_FOUND
            : errnum == EACCES || errnum == EPERM || errnum == EROFS ? PROV_E_DENIED
@@ -22,7 +23,8 @@ static int code_of(int errnum) {
 }
 
 /* A regular file is written beside its place and moved there at the end; a device or a pipe is written at once. */
-int cli_out_open(struct cli *cli) {
+int cli_out_open(struct cli *cli)
+{
     struct stat info;
     if (!cli->output || strcmp(cli->output, "-") == 0)
         return CLI_OK;
@@ -52,14 +54,16 @@ int cli_out_open(struct cli *cli) {
     return CLI_OK;
 }
 
-static int write_failed(struct cli *cli, int errnum) {
+static int write_failed(struct cli *cli, int errnum)
+{
     if (errnum == EPIPE)
         return 128 + 13; /* the reader has gone, as in `prov history | head` */
     return cli_error(cli, code_of(errnum), "%s: cannot write: %s", cli->out_path ? cli->output : "stdout",
                      strerror(errnum));
 }
 
-int cli_out_close(struct cli *cli, bool keep) {
+int cli_out_close(struct cli *cli, bool keep)
+{
     FILE *out = cli->out;
     int rc = CLI_OK;
     errno = 0;
@@ -91,7 +95,8 @@ int cli_out_close(struct cli *cli, bool keep) {
 /* ---- JSON
  * ------------------------------------------------------------------------------------------------------------------ */
 
-static void put_schema(struct cli *cli) {
+static void put_schema(struct cli *cli)
+{
     const struct cli_command *c = cli->command;
     if (c->flags & CLI_ALIAS)
         for (const struct cli_command *row = cli_commands; row->noun; row++)
@@ -100,7 +105,8 @@ static void put_schema(struct cli *cli) {
     fprintf(cli->out, "{\"schema\":\"prov.%s%s%s/1\"", c->noun, c->verb ? "." : "", c->verb ? c->verb : "");
 }
 
-int cli_emit(struct cli *cli, const char *member, const char *text) {
+int cli_emit(struct cli *cli, const char *member, const char *text)
+{
     put_schema(cli);
     if (member)
         fprintf(cli->out, ",\"%s\":%s}\n", member, text);
@@ -111,7 +117,8 @@ int cli_emit(struct cli *cli, const char *member, const char *text) {
     return CLI_OK;
 }
 
-int cli_emit_json(struct cli *cli, json_t *value) {
+int cli_emit_json(struct cli *cli, json_t *value)
+{
     char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
     int rc = text ? cli_emit(cli, NULL, text) : cli_no_memory(cli);
     free(text);
@@ -122,7 +129,8 @@ int cli_emit_json(struct cli *cli, json_t *value) {
 /* ---- pages
  * ------------------------------------------------------------------------------------------------------------------ */
 
-void cli_fact(struct cli *cli, const char *name, const char *value) {
+void cli_fact(struct cli *cli, const char *name, const char *value)
+{
     if (!value || !*value)
         return;
     fprintf(cli->out, "%s%-14s%s ", cli_style(cli->color, 'd'), name, cli_style(cli->color, 0));
@@ -130,7 +138,8 @@ void cli_fact(struct cli *cli, const char *name, const char *value) {
     fputc('\n', cli->out);
 }
 
-void cli_check(struct cli *cli, char mark, const char *name, const char *detail) {
+void cli_check(struct cli *cli, char mark, const char *name, const char *detail)
+{
     const char *word = mark == 'o' ? "ok" : mark == 'w' ? "warn" : "FAILED";
     fprintf(cli->out, "  %s%-7s%s ",
             cli_style(cli->color, mark == 'o'   ? 'g'
@@ -145,10 +154,12 @@ void cli_check(struct cli *cli, char mark, const char *name, const char *detail)
     fputc('\n', cli->out);
 }
 
-static void put_checks(struct cli *cli, const json_t *checks) {
+static void put_checks(struct cli *cli, const json_t *checks)
+{
     size_t i;
     json_t *check;
-    json_array_foreach(checks, i, check) {
+    json_array_foreach(checks, i, check)
+    {
         char name[64], detail[512], where[256];
         const char *place = cli_member(check, "where", where, sizeof where);
         bool ok = json_is_true(json_object_get(check, "ok"));
@@ -162,7 +173,8 @@ static void put_checks(struct cli *cli, const json_t *checks) {
     }
 }
 
-int cli_verdict(struct cli *cli, int32_t verdict, const char *json_text) {
+int cli_verdict(struct cli *cli, int32_t verdict, const char *json_text)
+{
     static const char unknown[] = "intact, signer unknown";
     char room[512];
     int rc =

@@ -8,19 +8,22 @@
 #define FIRST_NS (SECOND_NS / 2) /* shorter work shows nothing */
 #define EACH_NS (SECOND_NS / 10)
 
-static uint64_t now_ns(void) {
+static uint64_t now_ns(void)
+{
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
 }
 
-void cli_progress_init(struct cli_progress *progress, struct cli *cli, const char *what) {
+void cli_progress_init(struct cli_progress *progress, struct cli *cli, const char *what)
+{
     *progress = (struct cli_progress){.cli = cli, .what = what, .start_ns = now_ns()};
     if (cli->quiet || cli->json || !isatty(STDERR_FILENO))
         progress->cli = NULL;
 }
 
-void cli_progress_step(void *ctx, uint64_t done, uint64_t all) {
+void cli_progress_step(void *ctx, uint64_t done, uint64_t all)
+{
     struct cli_progress *p = ctx;
     uint64_t now = p->cli ? now_ns() : 0;
     if (!p->cli || now - p->start_ns < FIRST_NS || now - p->last_ns < EACH_NS)
@@ -35,7 +38,8 @@ void cli_progress_step(void *ctx, uint64_t done, uint64_t all) {
     fflush(stderr);
 }
 
-void cli_progress_done(struct cli_progress *p) {
+void cli_progress_done(struct cli_progress *p)
+{
     if (p->shown)
         fputs("\r\033[K", stderr);
     p->shown = false;

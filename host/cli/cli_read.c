@@ -8,20 +8,23 @@
 
 #include "cli.h"
 
-static char *failed(prov_error *err, int code, const char *path, const char *why) {
+static char *failed(prov_error *err, int code, const char *path, const char *why)
+{
     err->code = code;
     snprintf(err->message, sizeof err->message, "%.300s: %s", path, why);
     return NULL;
 }
 
-static int code_of(int errnum) {
+static int code_of(int errnum)
+{
     return errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP || errnum == ENAMETOOLONG ? PROV_E_NOT_FOUND
            : errnum == EACCES || errnum == EPERM                                              ? PROV_E_DENIED
            : errnum == EINTR                                                                  ? PROV_E_CANCELLED
                                                                                               : PROV_E_IO;
 }
 
-static char *read_fd(int fd, const char *path, size_t max_bytes, size_t *ret_len, prov_error *err) {
+static char *read_fd(int fd, const char *path, size_t max_bytes, size_t *ret_len, prov_error *err)
+{
     size_t cap = 65536, len = 0;
     char *data = malloc(cap);
     for (;;) {
@@ -57,7 +60,8 @@ static char *read_fd(int fd, const char *path, size_t max_bytes, size_t *ret_len
     return data;
 }
 
-char *cli_read(struct cli *cli, const char *path, size_t max_bytes, size_t *ret_len, prov_error *err) {
+char *cli_read(struct cli *cli, const char *path, size_t max_bytes, size_t *ret_len, prov_error *err)
+{
     if (strcmp(path, "-") == 0) {
         if (cli->stdin_used)
             return failed(err, PROV_E_INVALID, "-", "stdin can be read once only");

@@ -7,30 +7,46 @@
 #include "cli.h"
 
 #define OPTIONS(...)                                                                                                   \
-    (const struct cli_option[]) {                                                                                      \
-        __VA_ARGS__, {                                                                                                 \
+    (const struct cli_option[])                                                                                        \
+    {                                                                                                                  \
+        __VA_ARGS__,                                                                                                   \
+        {                                                                                                              \
             0                                                                                                          \
         }                                                                                                              \
     }
 #define EXAMPLES(...)                                                                                                  \
-    (const struct cli_example[]) {                                                                                     \
-        __VA_ARGS__, {                                                                                                 \
+    (const struct cli_example[])                                                                                       \
+    {                                                                                                                  \
+        __VA_ARGS__,                                                                                                   \
+        {                                                                                                              \
             0                                                                                                          \
         }                                                                                                              \
     }
 
 #define MODEL_ID                                                                                                       \
-    { "model-id", 0, 0, "ID", "model it is about (default: model_id of the configuration)" }
+    {                                                                                                                  \
+        "model-id", 0, 0, "ID", "model it is about (default: model_id of the configuration)"                           \
+    }
 #define STREAM                                                                                                         \
-    { "stream", 0, 0, "STREAM", "another stream, as models/iris" }
+    {                                                                                                                  \
+        "stream", 0, 0, "STREAM", "another stream, as models/iris"                                                     \
+    }
 #define ACTOR                                                                                                          \
-    { "actor", 0, 0, "WHO", "who did it, as text (default: the user)" }
+    {                                                                                                                  \
+        "actor", 0, 0, "WHO", "who did it, as text (default: the user)"                                                \
+    }
 #define MODEL_HASH                                                                                                     \
-    { "model-hash", 0, 0, "HASH", "SHA-256 of the model: 64 hex digits, with or without 0x" }
+    {                                                                                                                  \
+        "model-hash", 0, 0, "HASH", "SHA-256 of the model: 64 hex digits, with or without 0x"                          \
+    }
 #define FORCE                                                                                                          \
-    { "force", 'f', 0, NULL, "write over a file that is there" }
+    {                                                                                                                  \
+        "force", 'f', 0, NULL, "write over a file that is there"                                                       \
+    }
 #define PASSPHRASE                                                                                                     \
-    { "passphrase-file", 0, 0, "FILE", "read the passphrase from the first line of FILE (- for stdin)" }
+    {                                                                                                                  \
+        "passphrase-file", 0, 0, "FILE", "read the passphrase from the first line of FILE (- for stdin)"               \
+    }
 
 const struct cli_noun cli_nouns[] = {{"record", "write down what a training run did"},
                                      {"log", "look at and check the streams"},
@@ -243,21 +259,24 @@ const struct cli_command cli_commands[] = {
     {"__markdown", NULL, "", 0, 0, CLI_HIDDEN, "print docs/cli.md", NULL, NULL, NULL, cli_run_markdown},
     {0}};
 
-const struct cli_command *cli_command_next(const char *noun, const struct cli_command *row) {
+const struct cli_command *cli_command_next(const char *noun, const struct cli_command *row)
+{
     for (row = row ? row + 1 : cli_commands; row->noun; row++)
         if (!(row->flags & (CLI_HIDDEN | CLI_ALIAS)) && (!noun || strcmp(row->noun, noun) == 0))
             return row;
     return NULL;
 }
 
-const struct cli_command *cli_command_find(const char *noun, const char *verb) {
+const struct cli_command *cli_command_find(const char *noun, const char *verb)
+{
     for (const struct cli_command *row = cli_commands; row->noun; row++)
         if (strcmp(row->noun, noun) == 0 && (!row->verb || (verb && strcmp(row->verb, verb) == 0)))
             return row;
     return NULL;
 }
 
-const struct cli_noun *cli_noun_find(const char *name) {
+const struct cli_noun *cli_noun_find(const char *name)
+{
     for (const struct cli_noun *row = cli_nouns; row->name; row++)
         if (strcmp(row->name, name) == 0)
             return row;

@@ -7,7 +7,8 @@
 
 #include "cli.h"
 
-const char *cli_style(bool color, char style) {
+const char *cli_style(bool color, char style)
+{
     if (!color)
         return "";
     switch (style) {
@@ -27,7 +28,8 @@ const char *cli_style(bool color, char style) {
 }
 
 /* Length of the well-formed UTF-8 sequence at text that a terminal may have, 0 when it is none. */
-static size_t sequence(const unsigned char *text) {
+static size_t sequence(const unsigned char *text)
+{
     unsigned c = text[0];
     size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
     for (size_t i = 1; i < n; i++)
@@ -45,7 +47,8 @@ static size_t sequence(const unsigned char *text) {
     return c1 || overlong || surrogate || beyond || marks ? 0 : n;
 }
 
-size_t cli_put(FILE *out, const char *text) {
+size_t cli_put(FILE *out, const char *text)
+{
     const unsigned char *at = (const unsigned char *)text;
     size_t cells = 0;
     while (*at) {
@@ -60,7 +63,8 @@ size_t cli_put(FILE *out, const char *text) {
     return cells;
 }
 
-char *cli_clean(const char *text) {
+char *cli_clean(const char *text)
+{
     size_t len = strlen(text), used = 0;
     char *clean = malloc(len + 1);
     for (const char *at = text; clean && *at;) {
@@ -77,7 +81,8 @@ char *cli_clean(const char *text) {
     return clean;
 }
 
-json_t *cli_json(struct cli *cli, const char *text) {
+json_t *cli_json(struct cli *cli, const char *text)
+{
     json_error_t error;
     json_t *value = json_loads(text, JSON_REJECT_DUPLICATES, &error);
     if (!value)
@@ -85,7 +90,8 @@ json_t *cli_json(struct cli *cli, const char *text) {
     return value;
 }
 
-const char *cli_scalar(const json_t *value, char *room, size_t cap) {
+const char *cli_scalar(const json_t *value, char *room, size_t cap)
+{
     room[0] = '\0';
     if (json_is_string(value))
         return json_string_value(value);
@@ -103,6 +109,7 @@ const char *cli_scalar(const json_t *value, char *room, size_t cap) {
     return room;
 }
 
-const char *cli_member(const json_t *object, const char *name, char *room, size_t cap) {
+const char *cli_member(const json_t *object, const char *name, char *room, size_t cap)
+{
     return cli_scalar(json_object_get(object, name), room, cap);
 }

@@ -5,7 +5,8 @@
 
 #include "cli.h"
 
-int cli_run_config_check(struct cli *cli) {
+int cli_run_config_check(struct cli *cli)
+{
     char *text = NULL, room[512];
     prov_error err = {0};
     json_t *warning;
@@ -33,12 +34,14 @@ int cli_run_config_check(struct cli *cli) {
 }
 
 /* Nested values as YAML shows them. */
-static void show_nested(struct cli *cli, const json_t *value, int depth) {
+static void show_nested(struct cli *cli, const json_t *value, int depth)
+{
     const char *name;
     json_t *member;
     char room[1024];
     size_t i;
-    json_object_foreach((json_t *)(uintptr_t)value, name, member) {
+    json_object_foreach((json_t *)(uintptr_t)value, name, member)
+    {
         fprintf(cli->out, "%*s", depth * 2, "");
         cli_put(cli->out, name);
         fputc(':', cli->out);
@@ -50,26 +53,27 @@ static void show_nested(struct cli *cli, const json_t *value, int depth) {
                                                       : cli_scalar(member, room, sizeof room));
         }
         fputc('\n', cli->out);
-        if (json_is_object(member))
+        if (nested)
             show_nested(cli, member, depth + 1);
     }
-    json_array_foreach(value, i, member) {
+    json_array_foreach(value, i, member)
+    {
         fprintf(cli->out, "%*s- ", depth * 2, "");
         cli_put(cli->out, cli_scalar(member, room, sizeof room));
         fputc('\n', cli->out);
     }
-    if (json_is_object(value))
-        return;
 }
 
-static int show_origins(struct cli *cli, const json_t *doc) {
+static int show_origins(struct cli *cli, const json_t *doc)
+{
     static const char *const titles[] = {"SETTING", "VALUE", "FROM", NULL};
     struct cli_table table;
     const char *path;
     json_t *entry;
     bool fine = true;
     cli_table_init(&table, cli, titles);
-    json_object_foreach((json_t *)(uintptr_t)doc, path, entry) {
+    json_object_foreach((json_t *)(uintptr_t)doc, path, entry)
+    {
         char value[512], origin[512];
         const json_t *held = json_object_get(entry, "value");
         const char *const row[] = {path,
@@ -82,7 +86,8 @@ static int show_origins(struct cli *cli, const json_t *doc) {
     return fine ? CLI_OK : cli_no_memory(cli);
 }
 
-int cli_run_config_show(struct cli *cli) {
+int cli_run_config_show(struct cli *cli)
+{
     char *text = NULL;
     bool origins = cli_has(cli, "origin");
     prov_error err = {0};
@@ -110,7 +115,8 @@ int cli_run_config_show(struct cli *cli) {
 }
 
 /* prov.yaml in the working directory or above it, on the heap; NULL: none. */
-static char *find_upward(void) {
+static char *find_upward(void)
+{
     char *dir = getcwd(NULL, 0), *file = NULL;
     while (dir) {
         if (asprintf(&file, "%s/prov.yaml", strcmp(dir, "/") == 0 ? "" : dir) < 0)
@@ -128,7 +134,8 @@ static char *find_upward(void) {
     return file;
 }
 
-int cli_run_config_trust(struct cli *cli) {
+int cli_run_config_trust(struct cli *cli)
+{
     char *text = NULL, room[512];
     prov_error err = {0};
     const char *given = cli->n_operands ? cli->operands[0] : cli->config;

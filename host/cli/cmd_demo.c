@@ -19,6 +19,7 @@ struct demo {
     char *dir;    /* absolute */
     char *config; /* dir/prov.yaml */
     char *folder; /* dir/run: what the training writes */
+    char log_key[512];
     struct iris_demo_report report;
 };
 
@@ -27,7 +28,8 @@ struct demo {
 
 /* Nothing of the user's configuration has a say: their folders of the environment point into the demo's, and names that
  * set values are gone. One thread runs here. */
-static bool own_environment(const struct demo *demo) {
+static bool own_environment(const struct demo *demo)
+{
     static const char *const folders[][2] = {{"XDG_CONFIG_HOME", "config"},
                                              {"XDG_STATE_HOME", "state"},
                                              {"XDG_DATA_HOME", "data"},
@@ -66,7 +68,8 @@ static bool own_environment(const struct demo *demo) {
     return true;
 }
 
-static int make_dir(struct demo *demo) {
+static int make_dir(struct demo *demo)
+{
     const char *given = cli_get(demo->cli, "dir"), *tmp = getenv("TMPDIR");
     char *path = NULL;
     if (given && !*given)
@@ -94,21 +97,77 @@ static int make_dir(struct demo *demo) {
     return CLI_OK;
 }
 
-static int set_up(struct demo *demo) {
-    prov_init_params init = {.struct_size = sizeof init, .dir = demo->dir, .model_id = MODEL};
-    prov_open_params params = {.struct_size = sizeof params, .config_file = demo->config, .work_dir = demo->dir};
+/* Text in single quotes for a shell. */
+static void put_quoted(FILE *out, const char *text)
+{
+    fputc('\'', out);
+    for (; *text; text++)
+        fputs(*text == '\'' ? "'\\''" : (char[]){*text, '\0'}, out);
+    fputs("'\n", out);
+}
+
+static void put_env(FILE *out)
+{
+    static const char *const names[] = {"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"};
+    char *program = realpath("/proc/self/exe", NULL);
+    fputs("# What prov demo used. In a shell: . ./env\n", out);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        fprintf(out, "export %s=", names[i]);
+        put_quoted(out, getenv(names[i]));
+    }
+    if (program) {
+        *strrchr(program, '/') = '\0';
+        fputs("PATH=$PATH:", out);
+        put_quoted(out, program);
+    }
+    free(program);
+}
+
+/* dir/env: read by a shell, it makes the demo's configuration, keys and program those that `prov` finds. */
+static int write_env(const struct demo *demo)
+{
+    char *path = NULL;
+    FILE *out = asprintf(&path, "%s/env", demo->dir) >= 0 ? fopen(path, "wxe") : NULL;
+    int saved = errno;
+    bool bad = !out;
+    if (out) {
+        put_env(out);
+        bad = ferror(out) != 0;
+        bad = fclose(out) != 0 || bad;
+        saved = errno;
+    }
+    free(path);
+    return bad ? cli_error(demo->cli, PROV_E_IO, "%s/env: cannot be written: %s", demo->dir, strerror(saved)) : CLI_OK;
+}
+
+static int set_up(struct demo *demo)
+{
+    prov_init_params init = {.struct_size = sizeof init, .model_id = MODEL};
+    prov_open_params params = {.struct_size = sizeof params};
     prov_error err = {0};
     int rc = make_dir(demo);
     if (rc)
         return rc;
-    rc = prov_init(&init, NULL, &err);
-    return rc ? cli_fail(demo->cli, rc, &err) : cli_open_with(demo->cli, &params);
+    init.dir = demo->dir;
+    params.config_file = demo->config;
+    params.work_dir = demo->dir;
+    char *text = NULL, room[512];
+    rc = prov_init(&init, &text, &err);
+    if (rc)
+        return cli_fail(demo->cli, rc, &err);
+    json_t *doc = cli_json(demo->cli, text);
+    snprintf(demo->log_key, sizeof demo->log_key, "%s", cli_member(doc, "log_key", room, sizeof room));
+    json_decref(doc);
+    prov_free(text);
+    rc = write_env(demo);
+    return rc ? rc : cli_open_with(demo->cli, &params);
 }
 
 /* ---- the page
  * ---------------------------------------------------------------------------------------------------------- */
 
-static void step(const struct demo *demo, int number, char color, const char *name) {
+static void step(const struct demo *demo, int number, char color, const char *name)
+{
     const struct cli *cli = demo->cli;
     fprintf(cli->out, "\n%s%2d. %-10s%s ", cli_style(cli->color, color), number, name, cli_style(cli->color, 0));
 }
@@ -116,7 +175,8 @@ static void step(const struct demo *demo, int number, char color, const char *na
 /* Further lines of a step stand under its first. */
 #define UNDER "               "
 
-static int on_step(void *ctx, const struct iris_demo_step *s) {
+static int on_step(void *ctx, const struct iris_demo_step *s)
+{
     const struct demo *demo = ctx;
     FILE *out = demo->cli->out;
     if (cli_signalled())
@@ -133,7 +193,8 @@ static int on_step(void *ctx, const struct iris_demo_step *s) {
     return 0;
 }
 
-static void page_begins(const struct demo *demo) {
+static void page_begins(const struct demo *demo)
+{
     FILE *out = demo->cli->out;
     fprintf(out, "%sA training run that can show where its model came from%s\n", cli_style(demo->cli->color, 'b'),
             cli_style(demo->cli->color, 0));
@@ -149,7 +210,8 @@ static void page_begins(const struct demo *demo) {
     fflush(out);
 }
 
-static void page_records(const struct demo *demo) {
+static void page_records(const struct demo *demo)
+{
     const struct iris_demo_report *r = &demo->report;
     FILE *out = demo->cli->out;
     step(demo, 3, 'b', "Record");
@@ -168,7 +230,8 @@ static void page_records(const struct demo *demo) {
             (double)r->proof_bytes / 1000);
 }
 
-static void page_verdicts(const struct demo *demo) {
+static void page_verdicts(const struct demo *demo)
+{
     const struct iris_demo_report *r = &demo->report;
     FILE *out = demo->cli->out;
     bool good = r->log.verdict == PROV_VERDICT_OK && r->proof.verdict == PROV_VERDICT_OK;
@@ -184,8 +247,8 @@ static void page_verdicts(const struct demo *demo) {
     fputc('\n', out);
 }
 
-static void page_ends(const struct demo *demo) {
-    const struct iris_demo_report *r = &demo->report;
+static void page_ends(const struct demo *demo)
+{
     FILE *out = demo->cli->out;
     fprintf(out, "\n%sFiles%s, in ", cli_style(demo->cli->color, 'b'), cli_style(demo->cli->color, 0));
     cli_put(out, demo->dir);
@@ -197,18 +260,27 @@ static void page_ends(const struct demo *demo) {
           out);
     fprintf(out, "\n%sTry next%s\n  cd ", cli_style(demo->cli->color, 'b'), cli_style(demo->cli->color, 0));
     cli_put(out, demo->dir);
-    fputs("\n  prov history\n  prov proof show run/proof.json\n  prov proof verify run/proof.json --trust ", out);
-    cli_put(out, r->log_key);
-    fputs("\n  prov init                in a folder of your own, for your own training\n", out);
+    fputs("\n"
+          "  . ./env                  use the demo's configuration and keys in this shell\n"
+          "  prov history             what was recorded\n"
+          "  prov proof show run/proof.json\n"
+          "  prov proof verify run/forged-proof.json\n"
+          "\n"
+          "Others verify the proof with the key that you give them:\n"
+          "  prov proof verify proof.json --trust ",
+          out);
+    cli_put(out, demo->log_key);
+    fputs("\n\nFor training of your own: 'prov init' in a folder of your own, and 'prov help'.\n", out);
 }
 
-static int give_json(const struct demo *demo) {
+static int give_json(const struct demo *demo)
+{
     const struct iris_demo_report *r = &demo->report;
     json_t *doc = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:I, s:I, s:s, s:I, s:s, s:s}", "dir", demo->dir, "config",
                             demo->config, "stream", r->stream, "epochs", (json_int_t)r->epochs, "loss", r->last_loss,
                             "accuracy", r->train_accuracy, "checkpoints", (json_int_t)r->n_checkpoints, "validations",
                             (json_int_t)r->n_validations, "model_hash", r->model_hash, "tree_size",
-                            (json_int_t)r->log_size, "root", r->log_root, "log_key", r->log_key);
+                            (json_int_t)r->log_size, "root", r->log_root, "log_key", demo->log_key);
     json_t *proof = json_pack("{s:s, s:I, s:b, s:s}", "file", r->proof_file, "bytes", (json_int_t)r->proof_bytes,
                               "verified", (int)(r->proof.verdict == PROV_VERDICT_OK), "summary", r->proof.summary);
     json_t *forged = json_pack("{s:s, s:I, s:b, s:s}", "file", r->forged_file, "offset", (json_int_t)r->forged_offset,
@@ -228,7 +300,8 @@ static int give_json(const struct demo *demo) {
 /* ---- the command
  * ------------------------------------------------------------------------------------------------------- */
 
-static int run_demo(struct demo *demo, int64_t epochs) {
+static int run_demo(struct demo *demo, int64_t epochs)
+{
     struct cli *cli = demo->cli;
     prov_error err = {0};
     struct iris_demo_params params = {.handle = cli->handle,
@@ -254,7 +327,8 @@ static int run_demo(struct demo *demo, int64_t epochs) {
     return passed ? rc : CLI_NEGATIVE;
 }
 
-int cli_run_demo(struct cli *cli) {
+int cli_run_demo(struct cli *cli)
+{
     struct demo demo = {.cli = cli};
     int64_t epochs = IRIS_DEMO_EPOCHS;
     int rc = cli_get_int(cli, "epochs", 1, &epochs);

@@ -8,14 +8,16 @@
 
 #define MAX_PASSPHRASE ((size_t)1 << 20) /* of the file */
 
-static void wipe(char *text) {
+static void wipe(char *text)
+{
     if (text)
         explicit_bzero(text, strlen(text));
     free(text);
 }
 
 /* One line from the terminal, without showing it. NULL: there is none, or nothing was typed. */
-static char *ask_once(const char *prompt) {
+static char *ask_once(const char *prompt)
+{
     struct termios shown, hidden;
     char *line = NULL;
     size_t cap = 0;
@@ -46,7 +48,8 @@ static char *ask_once(const char *prompt) {
 }
 
 /* From --passphrase-file, PROV_PASSPHRASE or the terminal. wanted: without one this is an error; twice: typed again. */
-static int get_passphrase(struct cli *cli, bool wanted, bool twice, char **ret) {
+static int get_passphrase(struct cli *cli, bool wanted, bool twice, char **ret)
+{
     const char *file = cli_get(cli, "passphrase-file"), *set = getenv("PROV_PASSPHRASE");
     prov_error err = {0};
     size_t len = 0;
@@ -82,7 +85,8 @@ static int get_passphrase(struct cli *cli, bool wanted, bool twice, char **ret) 
 
 /* The one line that others need: a log key's verifier key goes into their trust.keys, a writer's public key into
  * `prov key authorize`, a validator's into trust.validators. */
-static const char *public_line(const json_t *key, char *room, size_t cap) {
+static const char *public_line(const json_t *key, char *room, size_t cap)
+{
     static const char *const names[] = {"verifier_key", "public", "address", "error"};
     const char *line = "";
     bool log = strcmp(cli_member(key, "name", room, cap), "log") == 0;
@@ -91,7 +95,8 @@ static const char *public_line(const json_t *key, char *room, size_t cap) {
     return line;
 }
 
-static void all_facts(struct cli *cli, const json_t *key) {
+static void all_facts(struct cli *cli, const json_t *key)
+{
     static const char *const names[] = {"name", "algorithm", "public", "key_id", "address", "verifier_key", "file"};
     char room[512];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -99,7 +104,8 @@ static void all_facts(struct cli *cli, const json_t *key) {
 }
 
 /* Takes text, an answer about one key. */
-static int print_key(struct cli *cli, char *text, bool all) {
+static int print_key(struct cli *cli, char *text, bool all)
+{
     char room[512];
     int rc = CLI_OK;
     json_t *key = NULL;
@@ -119,12 +125,14 @@ static int print_key(struct cli *cli, char *text, bool all) {
 }
 
 /* Prints what would be done, for --dry-run. */
-static int would(struct cli *cli, const char *what, const char *name) {
+static int would(struct cli *cli, const char *what, const char *name)
+{
     cli_note(cli, "would %s %s", what, name);
     return cli->json ? cli_emit_json(cli, json_pack("{s:b, s:s}", "dry_run", 1, "name", name)) : CLI_OK;
 }
 
-int cli_run_key_new(struct cli *cli) {
+int cli_run_key_new(struct cli *cli)
+{
     const char *algorithm = cli_get(cli, "algorithm");
     bool encrypt = cli_has(cli, "encrypt") || cli_get(cli, "passphrase-file");
     char *passphrase = NULL, *text = NULL;
@@ -145,7 +153,8 @@ int cli_run_key_new(struct cli *cli) {
     return rc ? cli_fail(cli, rc, &err) : print_key(cli, text, true);
 }
 
-int cli_run_key_import(struct cli *cli) {
+int cli_run_key_import(struct cli *cli)
+{
     char *passphrase = NULL, *text = NULL;
     prov_error err = {0};
     int rc = cli_open(cli);
@@ -160,7 +169,8 @@ int cli_run_key_import(struct cli *cli) {
     return rc ? cli_fail(cli, rc, &err) : print_key(cli, text, true);
 }
 
-int cli_run_key_show(struct cli *cli) {
+int cli_run_key_show(struct cli *cli)
+{
     char *text = NULL;
     prov_error err = {0};
     int rc = cli_open(cli);
@@ -170,7 +180,8 @@ int cli_run_key_show(struct cli *cli) {
     return rc ? cli_fail(cli, rc, &err) : print_key(cli, text, cli_has(cli, "all"));
 }
 
-int cli_run_key_list(struct cli *cli) {
+int cli_run_key_list(struct cli *cli)
+{
     static const char *const titles[] = {"NAME", "ALGORITHM", "PUBLIC", NULL};
     char *text = NULL, room[3][512];
     prov_error err = {0};
@@ -190,7 +201,8 @@ int cli_run_key_list(struct cli *cli) {
     }
     json_t *list = cli_json(cli, text);
     cli_table_init(&table, cli, titles);
-    json_array_foreach(list, i, key) {
+    json_array_foreach(list, i, key)
+    {
         const char *const row[] = {cli_member(key, "name", room[0], sizeof room[0]),
                                    cli_member(key, "algorithm", room[1], sizeof room[1]),
                                    public_line(key, room[2], sizeof room[2])};
@@ -206,8 +218,9 @@ int cli_run_key_list(struct cli *cli) {
 }
 
 /* Authorise (reason NULL) or revoke: a record, so it is sealed as every record is. */
-static int change_writer(struct cli *cli, bool revoke) {
-    char room[160], *text = NULL;
+static int change_writer(struct cli *cli, bool revoke)
+{
+    char room[160], model[160], *text = NULL;
     const char *stream, *reason = cli_get(cli, "reason");
     prov_error err = {0};
     int rc = cli_get_stream(cli, room, sizeof room, &stream);
@@ -215,6 +228,10 @@ static int change_writer(struct cli *cli, bool revoke) {
         return rc;
     if (cli->dry_run)
         return would(cli, revoke ? "revoke" : "authorize", cli->operands[0]);
+    if (!stream) {
+        snprintf(room, sizeof room, "models/%.150s", cli_model_id(cli, model, sizeof model));
+        stream = room;
+    }
     rc = revoke ? prov_key_revoke(cli->handle, stream, cli->operands[0], reason, &text, &err)
                 : prov_key_authorize(cli->handle, stream, cli->operands[0], &text, &err);
     if (rc)
@@ -234,10 +251,12 @@ static int change_writer(struct cli *cli, bool revoke) {
     return rc;
 }
 
-int cli_run_key_authorize(struct cli *cli) {
+int cli_run_key_authorize(struct cli *cli)
+{
     return change_writer(cli, false);
 }
 
-int cli_run_key_revoke(struct cli *cli) {
+int cli_run_key_revoke(struct cli *cli)
+{
     return change_writer(cli, true);
 }

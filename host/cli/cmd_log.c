@@ -4,7 +4,8 @@
 
 #include "cli.h"
 
-int cli_run_log_show(struct cli *cli) {
+int cli_run_log_show(struct cli *cli)
+{
     static const char *const names[] = {"stream", "origin", "size",         "root",    "updated_at",
                                         "writer", "signed", "verifier_key", "trusted", "pending"};
     char room[160], scalar[512], *text = NULL;
@@ -30,7 +31,8 @@ int cli_run_log_show(struct cli *cli) {
     return rc;
 }
 
-int cli_run_log_list(struct cli *cli) {
+int cli_run_log_list(struct cli *cli)
+{
     static const char *const titles[] = {"STREAM", ">RECORDS", NULL};
     char *text = NULL;
     prov_error err = {0};
@@ -49,7 +51,8 @@ int cli_run_log_list(struct cli *cli) {
     json_t *list = cli_json(cli, text), *stream;
     size_t i;
     cli_table_init(&table, cli, titles);
-    json_array_foreach(list, i, stream) {
+    json_array_foreach(list, i, stream)
+    {
         char name[256], size[32];
         const char *const row[] = {
             cli_member(stream, "stream", name, sizeof name),
@@ -67,7 +70,8 @@ int cli_run_log_list(struct cli *cli) {
     return rc;
 }
 
-int cli_run_log_verify(struct cli *cli) {
+int cli_run_log_verify(struct cli *cli)
+{
     char room[160], *text = NULL;
     const char *stream;
     int32_t verdict = PROV_VERDICT_TAMPERED;
@@ -86,7 +90,8 @@ int cli_run_log_verify(struct cli *cli) {
     return rc;
 }
 
-static int prove_growth(struct cli *cli, const char *stream) {
+static int prove_growth(struct cli *cli, const char *stream)
+{
     static const char *const names[] = {"old_size", "old_root", "size", "root"};
     int64_t since = 0;
     char *text = NULL, scalar[128];
@@ -115,7 +120,8 @@ static int prove_growth(struct cli *cli, const char *stream) {
     return rc;
 }
 
-int cli_run_log_prove(struct cli *cli) {
+int cli_run_log_prove(struct cli *cli)
+{
     char room[160], *text = NULL;
     const char *stream;
     prov_error err = {0};

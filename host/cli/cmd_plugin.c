@@ -5,12 +5,14 @@
 #include "cli.h"
 
 /* "storage-local (prov.storage/1), ..." or the error. */
-static void offers(const json_t *plugin, char *room, size_t cap) {
+static void offers(const json_t *plugin, char *room, size_t cap)
+{
     char name[128], role[128];
     size_t used = 0, i;
     json_t *provider;
     room[0] = '\0';
-    json_array_foreach(json_object_get(plugin, "providers"), i, provider) {
+    json_array_foreach(json_object_get(plugin, "providers"), i, provider)
+    {
         const char *role_text = cli_member(provider, "role", role, sizeof role);
         int n = snprintf(room + used, cap - used, "%s%s%s%s%s", used ? ", " : "",
                          json_is_string(provider) ? json_string_value(provider)
@@ -24,7 +26,8 @@ static void offers(const json_t *plugin, char *room, size_t cap) {
         snprintf(room, cap, "%s", cli_member(plugin, "error", name, sizeof name));
 }
 
-int cli_run_plugin_list(struct cli *cli) {
+int cli_run_plugin_list(struct cli *cli)
+{
     static const char *const titles[] = {"NAME", "VERSION", "OFFERS", "FILE", NULL};
     char *text = NULL, name[256], version[64], line[512], file[512];
     prov_error err = {0};
@@ -44,7 +47,8 @@ int cli_run_plugin_list(struct cli *cli) {
     }
     json_t *list = cli_json(cli, text);
     cli_table_init(&table, cli, titles);
-    json_array_foreach(list, i, plugin) {
+    json_array_foreach(list, i, plugin)
+    {
         offers(plugin, line, sizeof line);
         const char *const row[] = {cli_member(plugin, "name", name, sizeof name),
                                    cli_member(plugin, "version", version, sizeof version), line,
@@ -62,14 +66,16 @@ int cli_run_plugin_list(struct cli *cli) {
     return rc;
 }
 
-static void show_options(struct cli *cli, const json_t *options) {
+static void show_options(struct cli *cli, const json_t *options)
+{
     static const char *const titles[] = {"OPTION", "TYPE", "DEFAULT", "WHAT IT IS", NULL};
     struct cli_table table;
     char name[128], type[64], value[128], doc[256];
     json_t *option;
     size_t i;
     cli_table_init(&table, cli, titles);
-    json_array_foreach(options, i, option) {
+    json_array_foreach(options, i, option)
+    {
         const json_t *preset = json_object_get(option, "default");
         if (!preset)
             preset = json_object_get(option, "default_value");
@@ -84,14 +90,16 @@ static void show_options(struct cli *cli, const json_t *options) {
     cli_table_done(&table);
 }
 
-static void show_plugin(struct cli *cli, const json_t *plugin) {
+static void show_plugin(struct cli *cli, const json_t *plugin)
+{
     static const char *const names[] = {"name", "file", "version", "licence", "url", "abi", "sha256", "error"};
     char room[512], role[128], line[512];
     json_t *provider;
     size_t i;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         cli_fact(cli, names[k], cli_member(plugin, names[k], room, sizeof room));
-    json_array_foreach(json_object_get(plugin, "providers"), i, provider) {
+    json_array_foreach(json_object_get(plugin, "providers"), i, provider)
+    {
         snprintf(line, sizeof line, "%s, role %s", cli_member(provider, "name", room, sizeof room),
                  cli_member(provider, "role", role, sizeof role));
         fputc('\n', cli->out);
@@ -102,7 +110,8 @@ static void show_plugin(struct cli *cli, const json_t *plugin) {
     }
 }
 
-int cli_run_plugin_info(struct cli *cli) {
+int cli_run_plugin_info(struct cli *cli)
+{
     char *text = NULL;
     prov_error err = {0};
     int rc = cli_open(cli);
@@ -123,7 +132,8 @@ int cli_run_plugin_info(struct cli *cli) {
     return rc;
 }
 
-int cli_run_plugin_check(struct cli *cli) {
+int cli_run_plugin_check(struct cli *cli)
+{
     char *text = NULL, name[128], detail[512];
     prov_error err = {0};
     json_t *check;
@@ -140,7 +150,8 @@ int cli_run_plugin_check(struct cli *cli) {
     if (cli->json)
         rc = cli_emit(cli, NULL, text);
     else if (doc) {
-        json_array_foreach(json_object_get(doc, "checks"), i, check) {
+        json_array_foreach(json_object_get(doc, "checks"), i, check)
+        {
             bool fine = json_is_true(json_object_get(check, "ok")) ||
                         strcmp(cli_member(check, "status", name, sizeof name), "ok") == 0;
             bool warn = strcmp(cli_member(check, "status", name, sizeof name), "warn") == 0;
@@ -161,7 +172,8 @@ int cli_run_plugin_check(struct cli *cli) {
 }
 
 /* The child process of the loader runs this before any file of configuration is read: prov __describe FILE [FD = 3]. */
-int cli_run_describe(struct cli *cli) {
+int cli_run_describe(struct cli *cli)
+{
     long fd = 3;
     char *end = NULL;
     if (cli->n_operands > 1)

@@ -7,7 +7,8 @@
 #define MAX_PROOF_BYTES ((size_t)1 << 30)
 
 /* For --json and for people: what the proof says of itself. */
-static json_t *facts_of(const char *proof) {
+static json_t *facts_of(const char *proof)
+{
     json_t *doc = json_loads(proof, 0, NULL), *facts = json_object();
     static const char *const names[] = {"model_id", "final_model_hash", "merkle_root"};
     static const char *const more[] = {"total_checkpoints", "total_validations", "merkle_tree_size"};
@@ -19,7 +20,8 @@ static json_t *facts_of(const char *proof) {
     return facts;
 }
 
-static int created(struct cli *cli, const char *out, const char *proof) {
+static int created(struct cli *cli, const char *out, const char *proof)
+{
     char scalar[3][128];
     json_t *facts = facts_of(proof);
     if (cli->json) {
@@ -35,7 +37,8 @@ static int created(struct cli *cli, const char *out, const char *proof) {
     return CLI_OK;
 }
 
-int cli_run_proof_create(struct cli *cli) {
+int cli_run_proof_create(struct cli *cli)
+{
     const char *model = cli_get(cli, "model-id");
     const char *out = cli->output && strcmp(cli->output, "-") != 0 ? cli->output : NULL;
     char *text = NULL;
@@ -60,7 +63,8 @@ int cli_run_proof_create(struct cli *cli) {
     return rc;
 }
 
-static int read_proof(struct cli *cli, const char *path, char **ret, size_t *ret_len) {
+static int read_proof(struct cli *cli, const char *path, char **ret, size_t *ret_len)
+{
     prov_error err = {0};
     *ret = cli_read(cli, path, MAX_PROOF_BYTES, ret_len, &err);
     if (*ret)
@@ -71,7 +75,8 @@ static int read_proof(struct cli *cli, const char *path, char **ret, size_t *ret
     return cli_fail(cli, err.code, &err);
 }
 
-int cli_run_proof_verify(struct cli *cli) {
+int cli_run_proof_verify(struct cli *cli)
+{
     const char *file = cli->n_operands ? cli->operands[0] : cli_get(cli, "proof");
     char *data = NULL, *text = NULL;
     size_t len = 0;
@@ -97,7 +102,8 @@ int cli_run_proof_verify(struct cli *cli) {
     return rc;
 }
 
-int cli_run_proof_show(struct cli *cli) {
+int cli_run_proof_show(struct cli *cli)
+{
     char *data = NULL, *text = NULL;
     size_t len = 0;
     prov_error err = {0};

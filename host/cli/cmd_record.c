@@ -10,39 +10,22 @@
 /* ---- record
  * ---------------------------------------------------------------------------------------------------------------- */
 
-/* model_id of the option, else of the configuration, into room; for the JSON answer. */
-static const char *model_of(struct cli *cli, char *room, size_t cap) {
-    static const char *const paths[] = {"model_id", "default_model"};
-    const char *given = cli_get(cli, "model-id");
-    char *text = NULL, scalar[64];
-    prov_error err = {0};
-    room[0] = '\0';
-    if (given)
-        return given;
-    if (prov_config_show(cli->handle, 0, &text, &err))
-        return room;
-    json_t *doc = json_loads(text, 0, NULL);
-    for (size_t i = 0; i < 2 && !room[0]; i++)
-        snprintf(room, cap, "%s", cli_member(doc, paths[i], scalar, sizeof scalar));
-    json_decref(doc);
-    prov_free(text);
-    return room;
-}
-
 /* Prints the id, seals, and says how that went. The record is durable already: whatever the store does, this is 0. */
-static int finish(struct cli *cli, const char *id) {
+static int finish(struct cli *cli, const char *id)
+{
     char model[160];
     if (!cli->json)
         fprintf(cli->out, "%s\n", id);
     fflush(cli->out);
     bool sealed = cli_seal(cli, NULL);
     return cli->json ? cli_emit_json(cli, json_pack("{s:s, s:s, s:b}", "id", id, "model_id",
-                                                    model_of(cli, model, sizeof model), "sealed", (int)sealed))
+                                                    cli_model_id(cli, model, sizeof model), "sealed", (int)sealed))
                      : CLI_OK;
 }
 
 /* What can be known without a record: the JSON is an object, the files can be read. hash: given or computed. */
-static int dry_run(struct cli *cli, const char *what, const char *json_text, const char *hash) {
+static int dry_run(struct cli *cli, const char *what, const char *json_text, const char *hash)
+{
     char model[160];
     json_error_t where;
     json_t *object = json_text ? json_loads(json_text, JSON_REJECT_DUPLICATES, &where) : json_object();
@@ -55,14 +38,15 @@ static int dry_run(struct cli *cli, const char *what, const char *json_text, con
     int rc = cli_open(cli);
     if (rc)
         return rc;
-    const char *id = model_of(cli, model, sizeof model);
+    const char *id = cli_model_id(cli, model, sizeof model);
     cli_note(cli, "would record a %s of model %s with hash %s", what, id, hash);
     return cli->json ? cli_emit_json(cli, json_pack("{s:b, s:s, s:s, s:s}", "dry_run", 1, "kind", what, "model_id", id,
                                                     "model_hash", hash))
                      : CLI_OK;
 }
 
-static int check_hash(struct cli *cli, const char *name) {
+static int check_hash(struct cli *cli, const char *name)
+{
     const char *text = cli_get(cli, name);
     if (!text)
         return CLI_OK;
@@ -78,7 +62,8 @@ static int check_hash(struct cli *cli, const char *name) {
     return CLI_OK;
 }
 
-static int check_model(struct cli *cli, bool files) {
+static int check_model(struct cli *cli, bool files)
+{
     int rc = check_hash(cli, "model-hash");
     if (rc)
         return rc;
@@ -89,7 +74,8 @@ static int check_model(struct cli *cli, bool files) {
     return CLI_OK;
 }
 
-static int checkpoint_numbers(struct cli *cli, prov_checkpoint *checkpoint) {
+static int checkpoint_numbers(struct cli *cli, prov_checkpoint *checkpoint)
+{
     int rc;
     if (!cli_get(cli, "epoch"))
         return cli_usage(cli, "--epoch N is missing");
@@ -100,7 +86,8 @@ static int checkpoint_numbers(struct cli *cli, prov_checkpoint *checkpoint) {
 }
 
 /* The hash that a dry run shows. */
-static int hash_for(struct cli *cli, const char *given, const char *const *files, uint64_t n_files, char hash[65]) {
+static int hash_for(struct cli *cli, const char *given, const char *const *files, uint64_t n_files, char hash[65])
+{
     prov_error err = {0};
     if (given) {
         snprintf(hash, 65, "%s", given + (given[0] == '0' && (given[1] == 'x' || given[1] == 'X') ? 2 : 0));
@@ -110,7 +97,8 @@ static int hash_for(struct cli *cli, const char *given, const char *const *files
     return rc ? cli_fail(cli, rc, &err) : CLI_OK;
 }
 
-int cli_run_record_checkpoint(struct cli *cli) {
+int cli_run_record_checkpoint(struct cli *cli)
+{
     size_t n_files = 0, n_datasets = 0;
     char *metrics = NULL, *extra = NULL, id[65] = "";
     const char **files = cli_all(cli, "file", &n_files), **datasets = cli_all(cli, "dataset", &n_datasets);
@@ -150,7 +138,8 @@ out:
     return rc;
 }
 
-static int check_validation(struct cli *cli, prov_validation *v) {
+static int check_validation(struct cli *cli, prov_validation *v)
+{
     int rc = check_model(cli, v->file != NULL);
     if (rc)
         return rc;
@@ -165,7 +154,8 @@ static int check_validation(struct cli *cli, prov_validation *v) {
     return cli_get_real(cli, "confidence", 0, 1, &v->confidence_score);
 }
 
-int cli_run_record_validation(struct cli *cli) {
+int cli_run_record_validation(struct cli *cli)
+{
     char *result = NULL, *extra = NULL, id[65] = "";
     prov_error err = {0};
     prov_validation v = {.struct_size = sizeof v,
@@ -209,12 +199,14 @@ struct listing {
 };
 
 /* "accuracy=0.953 loss=0.31" */
-static void short_metrics(const json_t *object, char *room, size_t cap) {
+static void short_metrics(const json_t *object, char *room, size_t cap)
+{
     const char *name;
     json_t *value;
     size_t used = 0;
     room[0] = '\0';
-    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
         char scalar[64];
         const char *text = cli_scalar(value, scalar, sizeof scalar);
         int n = snprintf(room + used, cap - used, "%s%s=%.40s", used ? " " : "", name, text);
@@ -225,7 +217,8 @@ static void short_metrics(const json_t *object, char *room, size_t cap) {
 }
 
 /* What sets a record apart from others of its kind: its epoch, its validator, its subject. */
-static void describe(const json_t *body, char *room, size_t cap) {
+static void describe(const json_t *body, char *room, size_t cap)
+{
     char scalar[128], step[32];
     room[0] = '\0';
     if (json_object_get(body, "epoch")) {
@@ -238,13 +231,15 @@ static void describe(const json_t *body, char *room, size_t cap) {
 }
 
 /* "2026-11-20T12:00:00.123456Z" -> "2026-11-20 12:00:00" */
-static void short_time(const char *timestamp, char room[20]) {
+static void short_time(const char *timestamp, char room[20])
+{
     snprintf(room, 20, "%.19s", timestamp);
     if (strlen(room) > 10)
         room[10] = ' ';
 }
 
-static int32_t each_record(void *ctx, const char *text, uint64_t len) {
+static int32_t each_record(void *ctx, const char *text, uint64_t len)
+{
     struct listing *listing = ctx;
     struct cli *cli = listing->cli;
     char index[32], time[20], kind[64], what[160], id[128], metrics[512], hash[128], scalar[128];
@@ -271,7 +266,8 @@ static int32_t each_record(void *ctx, const char *text, uint64_t len) {
     return ferror(cli->out) ? PROV_E_IO : fine ? PROV_OK : PROV_E_NOMEM;
 }
 
-int cli_run_history(struct cli *cli) {
+int cli_run_history(struct cli *cli)
+{
     static const char *const titles[] = {">INDEX", "TIME (UTC)", "KIND", "WHAT", "ID", "MODEL", "METRICS", NULL};
     struct listing listing = {.cli = cli};
     prov_history_params params = {.struct_size = sizeof params,

@@ -4,7 +4,8 @@
 
 #include "cli.h"
 
-int cli_run_init(struct cli *cli) {
+int cli_run_init(struct cli *cli)
+{
     static const char *const names[] = {"config", "store", "origin", "keys_dir", "log_key"};
     char *text = NULL, room[512];
     prov_error err = {0};
@@ -29,7 +30,8 @@ int cli_run_init(struct cli *cli) {
     else if ((doc = cli_json(cli, text))) {
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
             cli_fact(cli, names[i], cli_member(doc, names[i], room, sizeof room));
-        cli_note(cli, "\nNext: prov record checkpoint --file FILE --epoch 1 --metrics '{\"loss\": 0.3}'");
+        cli_note(cli, "%s", "");
+        cli_note(cli, "Next: prov record checkpoint --file FILE --epoch 1 --metrics '{\"loss\": 0.3}'");
     } else
         rc = CLI_FAILED;
     json_decref(doc);
@@ -37,11 +39,13 @@ int cli_run_init(struct cli *cli) {
     return rc;
 }
 
-static void show_checks(struct cli *cli, const json_t *checks) {
+static void show_checks(struct cli *cli, const json_t *checks)
+{
     char name[128], status[32], detail[512], remedy[512];
     json_t *check;
     size_t i;
-    json_array_foreach(checks, i, check) {
+    json_array_foreach(checks, i, check)
+    {
         const char *how = cli_member(check, "status", status, sizeof status);
         cli_check(cli,
                   *how == 'o'   ? 'o'
@@ -58,7 +62,8 @@ static void show_checks(struct cli *cli, const json_t *checks) {
 }
 
 /* The configured network, for --blockchain. */
-static char *configured_network(struct cli *cli) {
+static char *configured_network(struct cli *cli)
+{
     char *text = NULL, room[128], *network = NULL;
     prov_error err = {0};
     if (prov_config_show(cli->handle, 0, &text, &err))
@@ -72,7 +77,8 @@ static char *configured_network(struct cli *cli) {
     return network;
 }
 
-int cli_run_doctor(struct cli *cli) {
+int cli_run_doctor(struct cli *cli)
+{
     char *text = NULL;
     prov_error err = {0};
     int rc = cli_open(cli);
@@ -83,6 +89,7 @@ int cli_run_doctor(struct cli *cli) {
         return cli_error(
             cli, PROV_E_CONFIG,
             "--blockchain: no network is configured; set chain.network in prov.yaml, or give --network NAME");
+    prov_flush(cli->handle, NULL, NULL); /* what still waits then, and why, is in the checks */
     rc = prov_doctor(cli->handle, cli->network ? cli->network : network, &text, &err);
     free(network);
     if (rc)
@@ -100,7 +107,8 @@ int cli_run_doctor(struct cli *cli) {
     return rc ? rc : ok ? CLI_OK : CLI_FAILED;
 }
 
-int cli_run_version(struct cli *cli) {
+int cli_run_version(struct cli *cli)
+{
     char *text = NULL, room[128];
     prov_error err = {0};
     const char *name;
@@ -130,7 +138,8 @@ int cli_run_version(struct cli *cli) {
     return rc;
 }
 
-int cli_run_help(struct cli *cli) {
+int cli_run_help(struct cli *cli)
+{
     char *const *words = cli->operands;
     size_t n = cli->n_operands;
     const struct cli_command *command = NULL;

@@ -20,7 +20,8 @@ static volatile sig_atomic_t signalled;
 static _Atomic(prov_handle *) running; /* what a signal cancels */
 
 /* The first signal asks the work to end; the second, or one while nothing can be cancelled, ends the process. */
-static void on_signal(int number) {
+static void on_signal(int number)
+{
     prov_handle *handle = atomic_load(&running);
     if (signalled || !handle)
         _exit(128 + number);
@@ -28,11 +29,13 @@ static void on_signal(int number) {
     prov_cancel(handle);
 }
 
-int cli_signalled(void) {
+int cli_signalled(void)
+{
     return signalled;
 }
 
-static void catch_signals(void) {
+static void catch_signals(void)
+{
     struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
     struct sigaction end = {.sa_handler = on_signal}; /* no SA_RESTART: a read of stdin ends */
     static const int numbers[] = {SIGINT, SIGTERM};
@@ -44,7 +47,8 @@ static void catch_signals(void) {
 
 /* A descriptor 0, 1 or 2 that is closed would go to the next file that is opened. Opened the wrong way round, so that
  * using them still fails. */
-static void fill_descriptors(void) {
+static void fill_descriptors(void)
+{
     for (int fd = 0; fd <= 2; fd++)
         while (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
             if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
@@ -54,7 +58,8 @@ static void fill_descriptors(void) {
 /* ---- the library's log
  * -------------------------------------------------------------------------------------------------- */
 
-static void on_log(void *ctx, int32_t level, const char *message) {
+static void on_log(void *ctx, int32_t level, const char *message)
+{
     const struct cli *cli = ctx;
     static const char *const names[] = {"error", "warning", "info", "debug"};
     const char *name = names[level < 0 || level > 3 ? 3 : level];
@@ -77,7 +82,8 @@ static void on_log(void *ctx, int32_t level, const char *message) {
     funlockfile(stderr);
 }
 
-static void set_log(struct cli *cli) {
+static void set_log(struct cli *cli)
+{
     static const char *const names[] = {"error", "warn", "info", "debug", NULL};
     const char *wish = getenv("PROV_LOG");
     int32_t level = cli->verbose > 1 ? PROV_LOG_DEBUG : cli->verbose == 1 ? PROV_LOG_INFO : PROV_LOG_WARN;
@@ -98,7 +104,8 @@ static void set_log(struct cli *cli) {
 /* ---- opening and sealing
  * -------------------------------------------------------------------------------------------------- */
 
-int cli_open_with(struct cli *cli, const prov_open_params *params) {
+int cli_open_with(struct cli *cli, const prov_open_params *params)
+{
     prov_error err = {0};
     int rc = prov_open(params, &cli->handle, &err);
     if (rc)
@@ -107,7 +114,8 @@ int cli_open_with(struct cli *cli, const prov_open_params *params) {
     return CLI_OK;
 }
 
-int cli_open(struct cli *cli) {
+int cli_open(struct cli *cli)
+{
     prov_setting settings[] = {{"chain.network", cli->network, "--network"}};
     prov_open_params params = {.struct_size = sizeof params,
                                .config_file = cli->config,
@@ -119,7 +127,27 @@ int cli_open(struct cli *cli) {
     return cli_open_with(cli, &params);
 }
 
-bool cli_seal(struct cli *cli, char **ret_json) {
+const char *cli_model_id(struct cli *cli, char *room, size_t cap)
+{
+    static const char *const paths[] = {"model_id", "default_model"};
+    const char *given = cli_get(cli, "model-id");
+    char *text = NULL, scalar[64];
+    prov_error err = {0};
+    room[0] = '\0';
+    if (given)
+        return given;
+    if (prov_config_show(cli->handle, 0, &text, &err))
+        return room;
+    json_t *doc = json_loads(text, 0, NULL);
+    for (size_t i = 0; i < 2 && !room[0]; i++)
+        snprintf(room, cap, "%s", cli_member(doc, paths[i], scalar, sizeof scalar));
+    json_decref(doc);
+    prov_free(text);
+    return room;
+}
+
+bool cli_seal(struct cli *cli, char **ret_json)
+{
     prov_error err = {0};
     if (prov_flush(cli->handle, ret_json, &err) == PROV_OK)
         return true;
@@ -133,18 +161,21 @@ bool cli_seal(struct cli *cli, char **ret_json) {
 /* ---- main
  * ------------------------------------------------------------------------------------------------------------------ */
 
-static bool wants_color(const struct cli *cli, int fd) {
+static bool wants_color(const struct cli *cli, int fd)
+{
     const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
     return !cli->no_color && !(none && *none) && !(term && strcmp(term, "dumb") == 0) && isatty(fd);
 }
 
-static int show_help(struct cli *cli) {
+static int show_help(struct cli *cli)
+{
     const char *noun = cli->command ? cli->command->noun : cli->n_operands ? cli->operands[0] : NULL;
     cli_help_print(cli->out, cli->color, noun, cli->command);
     return CLI_OK;
 }
 
-static int run(struct cli *cli) {
+static int run(struct cli *cli)
+{
     bool own = cli->command && (cli->command->flags & CLI_OWN_OUTPUT) && !cli->help;
     int rc = own ? CLI_OK : cli_out_open(cli);
     if (rc)
@@ -155,7 +186,8 @@ static int run(struct cli *cli) {
     return rc ? rc : closed;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     struct cli cli = {.out = stdout};
     fill_descriptors();
     catch_signals();

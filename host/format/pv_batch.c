@@ -133,7 +133,9 @@ int pv_authorize_parse(const struct pv_record *record, struct pv_authorize *ret,
     if (!rc)
         memcpy(ret->role, role, strlen(role) + 1);
     json_decref(o);
-    return rc ? PROV_E_CORRUPT : PROV_OK;
+    if (rc)
+        err->code = rc = PROV_E_CORRUPT;
+    return rc;
 }
 
 bool pv_authorize_verify(const struct pv_authorize *auth, const char *origin)

@@ -221,6 +221,8 @@ int pv_instance_open(struct pv_plugins *plugins, const struct pv_plugin_spec *sp
     }
     pv_pool_init(i);
     rc = create(i, &owned, err);
+    if (owned) /* neither values nor secrets are needed after create */
+        pv_options_done(&i->values);
     if (rc == PROV_OK) {
         *ret = i;
         return PROV_OK;
@@ -244,11 +246,13 @@ void pv_instance_close(struct pv_instance *instance)
     struct pv_frame *frame = idle ? pv_frame_new(&destroy_kind) : NULL;
     bool destroyed = frame != NULL && pv_call(instance, &frame, pv_call_deadline(instance, 0), &err) == PROV_OK;
     pv_frame_free(frame);
-    if (!destroyed)
+    if (!destroyed) {
+        /* It may still use its host services: it stays, among the live ones, with its threads. */
         pv_log(PROV_LOG_WARN, "%s: left behind without destroy: it cannot be called safely any more",
                instance->provider->name);
-    /* What was not destroyed may still use its host services. */
-    if (pv_pool_done(instance) && destroyed)
+        return;
+    }
+    if (pv_pool_done(instance))
         free_parts(instance);
 }
 

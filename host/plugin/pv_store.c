@@ -211,17 +211,19 @@ int pv_store_get_stream(struct pv_store *store, const char *key, uint64_t offset
 static void get_batch(struct pv_store *store, const struct getting *all, size_t n, int *codes, prov_error *errs)
 {
     struct pv_object_frame *frames[PV_STORE_WINDOW] = {NULL};
+    size_t starts[PV_STORE_WINDOW]; /* a buffer is its worker's own from begin to finish */
     uint64_t deadline = pv_call_deadline(store->instance, body_time(all[0].max_bytes));
     bool moved;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        starts[i] = all[i].buf->len;
         codes[i] = begin_get(store, &all[i], deadline, &frames[i], &errs[i]);
+    }
     for (size_t i = 0; i < n; i++) {
         if (codes[i] != PROV_OK)
             continue;
-        size_t start = all[i].buf->len;
         codes[i] = finish_get(store, frames[i], NULL, &moved, &errs[i]);
-        if (codes[i] != PROV_OK && all[i].buf->len > start)
-            all[i].buf->len = start;
+        if (codes[i] != PROV_OK && all[i].buf->len > starts[i])
+            all[i].buf->len = starts[i];
     }
 }
 

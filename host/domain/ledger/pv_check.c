@@ -197,10 +197,12 @@ int pv_checker_entry(struct pv_checker *c, const uint8_t *entry, size_t len, str
     rc = find_writer(c, &record.writer, &at, err);
     if (!rc)
         rc = check_sequence(c, &record, &c->writer[at], err);
-    if (!rc && (kind_is(&record, "key.authorize") || kind_is(&record, "key.revoke")))
-        rc = apply_key_record(c, &record, kind_is(&record, "key.revoke"), err);
+    if (!rc && kind_is(&record, "key.authorize")) /* it may be the one that authorises its own writer */
+        rc = apply_key_record(c, &record, false, err);
     if (!rc)
         rc = check_key_of(c, &c->writer[at], err);
+    if (!rc && kind_is(&record, "key.revoke")) /* which may be its writer's last act */
+        rc = apply_key_record(c, &record, true, err);
     if (rc)
         return rc;
     struct writer *w = &c->writer[at];

@@ -107,7 +107,9 @@ static int load_head(struct pv_reader *r, prov_error *err)
     if (!rc) {
         memcpy(r->etag, object[0].etag, sizeof r->etag);
         memcpy(r->published_etag, object[1].etag, sizeof r->published_etag);
-        if (r->published > r->head.tree.size)
+        if (r->published == r->head.tree.size && strcmp(psdk_buf_str(&data[1]), r->head.tree_head_text) != 0)
+            rc = psdk_fail(err, PROV_E_CORRUPT, "%s: is not the tree head of head.json", keys[1]);
+        else if (r->published > r->head.tree.size)
             rc = psdk_fail(err, PROV_E_CORRUPT,
                            "%s: %llu entries, but the published checkpoint has %llu: the stream was rolled back", keys[0],
                            (unsigned long long)r->head.tree.size, (unsigned long long)r->published);

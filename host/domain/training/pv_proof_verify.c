@@ -86,6 +86,16 @@ static int read_members(struct verify *v)
     return rc;
 }
 
+/* "ed25519:" and 64 lower-case digits: one spelling, so that no byte can be changed unseen. */
+static bool parse_key(const char *text, uint8_t ret[32])
+{
+    char again[8 + PSDK_SHA256_HEX] = "ed25519:";
+    if (strlen(text) != 72 || !psdk_unhex(text + 8, 64, ret, 32))
+        return false;
+    psdk_hex(ret, 32, again + 8);
+    return strcmp(text, again) == 0;
+}
+
 /* Every signature must verify; an unknown algorithm is refused; the first Ed25519 one is the log key's. */
 static int check_signatures(struct verify *v)
 {
@@ -118,8 +128,7 @@ static int check_signatures(struct verify *v)
             rc = psdk_json_get_str(one, path, "signature", &signature, err);
         if (!rc && strcmp(algorithm, "ed25519") != 0)
             rc = psdk_fail(err, PROV_E_CORRUPT, "%s.algorithm: unknown algorithm '%.40s'", path, algorithm);
-        if (!rc && (strncmp(key, "ed25519:", 8) != 0 || !psdk_unhex(key + 8, strlen(key + 8), public_key, 32) ||
-                    psdk_unbase64(signature, strlen(signature), sig, sizeof sig) != 64 ||
+        if (!rc && (!parse_key(key, public_key) || psdk_unbase64(signature, strlen(signature), sig, sizeof sig) != 64 ||
                     !psdk_ed25519_verify(public_key, text.data, text.len, sig)))
             rc = psdk_fail(err, PROV_E_CORRUPT, "%s: does not verify", path);
         if (!rc && i == 0)

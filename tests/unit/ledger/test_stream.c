@@ -217,6 +217,46 @@ START_TEST(processes_share_a_journal_and_survive_a_kill)
 }
 END_TEST
 
+/* Host a records that b's key is revoked. */
+static void revoke_key_of(struct rig *a, struct pv_stream *s, const struct rig *b)
+{
+    prov_error err = {0};
+    struct psdk_buf body = {0};
+    rig_ok(pv_authorize_body(&body, pv_stream_origin(s), "revoke", b->writer_key.public_key, &a->log_key, &err), &err);
+    struct pv_draft d = {"key.revoke", "m", "tester", psdk_buf_str(&body), body.len};
+    rig_ok(pv_stream_append(s, &d, 1, NULL, &err), &err);
+    rig_ok(pv_stream_seal(s, NULL, &err), &err);
+    psdk_buf_done(&body);
+}
+
+START_TEST(a_revoked_key_fails_for_leaves_after_its_revocation)
+{
+    struct rig a, b;
+    prov_error err = {0};
+    uint8_t seed[32] = {7};
+    struct pv_reader reader;
+    rig_init(&a);
+    rig_init_at(&b, a.store_dir, seed);
+    struct pv_stream *s[2] = {rig_stream(&a, "models/m"), rig_stream(&b, "models/m")};
+    for (int i = 0; i < 2; i++) {
+        rig_ok(rig_append(s[i], i, 3, &err), &err);
+        rig_ok(pv_stream_seal(s[i], NULL, &err), &err);
+    }
+    revoke_key_of(&a, s[0], &b);
+    ck_assert_uint_eq(rig_check(&a, "models/m"), 11);
+    rig_ok(rig_append(s[1], 3, 1, &err), &err);
+    rig_ok(pv_stream_seal(s[1], NULL, &err), &err);
+    rig_ok(pv_reader_open(&reader, a.store, "models/m", &err), &err);
+    ck_assert_int_eq(pv_stream_check(&reader, a.log_key.public_key, NULL, NULL, NULL, &err), PROV_E_CORRUPT);
+    ck_assert_msg(strstr(err.message, "leaf 11") && strstr(err.message, "revoked"), "%s", err.message);
+    pv_reader_close(&reader);
+    for (int i = 0; i < 2; i++)
+        pv_stream_close(s[i]);
+    rig_done(&b);
+    rig_done(&a);
+}
+END_TEST
+
 START_TEST(a_store_that_vanished_is_not_begun_anew)
 {
     struct rig r;
@@ -249,6 +289,7 @@ int main(void)
     tcase_add_test(t, two_hosts_with_two_keys_write_one_stream);
     tcase_add_test(t, threads_of_two_hosts_race_and_nothing_is_lost);
     tcase_add_test(t, processes_share_a_journal_and_survive_a_kill);
+    tcase_add_test(t, a_revoked_key_fails_for_leaves_after_its_revocation);
     tcase_add_test(t, a_store_that_vanished_is_not_begun_anew);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);

@@ -8,6 +8,15 @@
 #include "pv_instance.h"
 #include "pv_store.h"
 
+#ifdef __SANITIZE_THREAD__
+/* The thread sanitizer refuses threads in a forked child unless it is told otherwise. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+#endif
+
 static struct bench b;
 static struct bench_spec s;
 static struct pv_store *store;
