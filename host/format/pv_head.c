@@ -85,6 +85,19 @@ static int parse_version(const json_t *o, const char *what, struct pv_head *ret,
     return rc;
 }
 
+/* What follows from the signed tree head must be what it says. */
+static int check_agrees(const struct pv_head *head, const char *what, prov_error *err)
+{
+    char seal[PV_SEAL_NAME];
+    size_t n = strlen(head->store);
+    pv_seal_name(head->tree.size, head->tree.root, seal);
+    if (strcmp(seal, head->seal) != 0)
+        return psdk_fail(err, PROV_E_CORRUPT, "%s.seal: does not name the seal of its tree head", what);
+    if (strncmp(head->tree.origin, head->store, n) != 0 || (head->tree.origin[n] != '/' && head->tree.origin[n] != '\0'))
+        return psdk_fail(err, PROV_E_CORRUPT, "%s.store: is not the store of its tree head", what);
+    return PROV_OK;
+}
+
 int pv_head_parse(const char *data, size_t len, const char *what, struct pv_head *ret, prov_error *err)
 {
     memset(ret, 0, sizeof *ret);
@@ -112,6 +125,8 @@ int pv_head_parse(const char *data, size_t len, const char *what, struct pv_head
         rc = pv_note_parse(ret->tree_head_text, strlen(ret->tree_head_text), what, &note, err);
     if (!rc)
         rc = pv_tree_head_parse(&note, &ret->tree, err);
+    if (!rc)
+        rc = check_agrees(ret, what, err);
     pv_note_done(&note);
     psdk_buf_done(&again);
     json_decref(o);

@@ -114,8 +114,9 @@ class Run:
         self.size = int(read_stream.read(self.stream, "checkpoint").split(b"\n")[1])
         self.entries = read_stream.read_entries(self.stream, self.size)
         self.records = [json.loads(entry) for entry in self.entries]
-        # of this run alone: what follows its first epoch 0 that is in this run's order
-        starts = [i for i, r in enumerate(self.records) if r["kind"] == "training.checkpoint" and r["body"]["epoch"] == 0]
+        # Runs follow each other in the log; each begins with a checkpoint of epoch 0.
+        starts = [i for i, r in enumerate(self.records)
+                  if r["kind"] == "training.checkpoint" and r["body"]["epoch"] == 0]
         mine = self.records[starts[number - 1]:starts[number] if number < len(starts) else None]
         self.checkpoints = [r["body"] for r in mine if r["kind"] == "training.checkpoint"]
         self.validations = [r["body"] for r in mine if r["kind"] == "training.validation"]
@@ -130,92 +131,95 @@ class Run:
 class TheRun(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.run = Run(os.path.join(ROOT, "iris run"))
+        cls.left = Run(os.path.join(ROOT, "iris run"))
 
     def test_the_page_says_that_the_proof_holds_and_the_forgery_is_refused(self):
-        self.assertEqual(self.run.done.stderr, "")
-        self.assertEqual([line.split()[1] for line in self.run.out.splitlines() if line.startswith("  verified")],
+        self.assertEqual(self.left.done.stderr, "")
+        self.assertEqual([line.split()[1] for line in self.left.out.splitlines() if line.startswith("  verified")],
                          ["OK:", "OK:", "REFUSED:"])
-        self.assertIn("The proof holds, the forgery was refused.", self.run.out)
+        self.assertIn("The proof holds, the forgery was refused.", self.left.out)
 
     def test_there_is_a_checkpoint_for_each_epoch_with_its_tensors(self):
-        names = sorted(name for name in os.listdir(self.run.folder) if name.endswith(".safetensors"))
+        names = sorted(name for name in os.listdir(self.left.folder) if name.endswith(".safetensors"))
         self.assertEqual(names, [f"epoch-{epoch:04d}.safetensors" for epoch in range(41)])
         seen = set()
         for epoch in range(41):
-            tensors, metadata = safetensors(self.run.file(epoch))
+            tensors, metadata = safetensors(self.left.file(epoch))
             self.assertEqual({name: shape for name, (shape, _) in tensors.items()}, SHAPES)
             for name, (_, numbers) in tensors.items():
                 self.assertTrue(all(map(math.isfinite, numbers)), name)
-            self.assertEqual((metadata["epoch"], metadata["seed"], metadata["step"]), (str(epoch), "1936", str(15 * epoch)))
+            self.assertEqual((metadata["epoch"], metadata["seed"], metadata["step"]),
+                             (str(epoch), "1936", str(15 * epoch)))
             seen.add(tuple(tensors["w1"][1]))
         self.assertEqual(len(seen), 41, "two epochs have the same weights")
 
     def test_the_records_name_the_files_by_their_digests(self):
-        self.assertEqual([body["epoch"] for body in self.run.checkpoints], list(range(41)))
-        config, data = sha256(os.path.join(self.run.folder, "training.json")), sha256(CSV)
-        for body in self.run.checkpoints:
-            self.assertEqual(body["model_hash"], sha256(self.run.file(body["epoch"])))
+        self.assertEqual([body["epoch"] for body in self.left.checkpoints], list(range(41)))
+        config, data = sha256(os.path.join(self.left.folder, "training.json")), sha256(CSV)
+        for body in self.left.checkpoints:
+            self.assertEqual(body["model_hash"], sha256(self.left.file(body["epoch"])))
             self.assertEqual((body["config_digest"], body["dataset_sha256"]), (config, data))
             self.assertEqual((body["model_id"], body["step"]), ("iris", 15 * body["epoch"]))
 
     def test_the_last_checkpoint_on_the_page_is_the_last_record(self):
-        last = [i for i, r in enumerate(self.run.records) if r["kind"] == "training.checkpoint"][-1]
-        self.assertEqual(self.run.line("last id"), read_stream.leaf_hash(self.run.entries[last]).hex())
-        self.assertEqual(self.run.line("SHA-256"), self.run.records[last]["body"]["model_hash"])
+        last = [i for i, r in enumerate(self.left.records) if r["kind"] == "training.checkpoint"][-1]
+        self.assertEqual(self.left.line("last id"), read_stream.leaf_hash(self.left.entries[last]).hex())
+        self.assertEqual(self.left.line("SHA-256"), self.left.records[last]["body"]["model_hash"])
 
     def test_validations_name_models_that_were_recorded_before(self):
-        hashes = {body["model_hash"]: body["epoch"] for body in self.run.checkpoints}
-        self.assertEqual([hashes[body["model_hash"]] for body in self.run.validations], [0, 10, 20, 30, 40])
-        for body in self.run.validations:
+        hashes = {body["model_hash"]: body["epoch"] for body in self.left.checkpoints}
+        self.assertEqual([hashes[body["model_hash"]] for body in self.left.validations], [0, 10, 20, 30, 40])
+        for body in self.left.validations:
             result = body["validation_result"]
-            self.assertEqual((body["validator_id"], result["rows"], sorted(result["recall"])), ("held-out", 30, SPECIES))
+            self.assertEqual((body["validator_id"], result["rows"], sorted(result["recall"])),
+                             ("held-out", 30, SPECIES))
             self.assertAlmostEqual(sum(result["recall"].values()) / 3, result["accuracy"], places=5)
             self.assertTrue(1 / 3 <= body["confidence_score"] <= 1)
 
     def test_it_learned_from_guessing_to_more_than_nine_in_ten(self):
-        losses = [body["metrics"]["loss"] for body in self.run.checkpoints]
+        losses = [body["metrics"]["loss"] for body in self.left.checkpoints]
         self.assertTrue(all(losses[i + 5] < losses[i] for i in range(0, 36, 5)), losses)
         self.assertLess(losses[-1], losses[0] / 10)
-        self.assertLess(self.run.validations[0]["validation_result"]["accuracy"], 0.6)
-        self.assertGreater(self.run.validations[-1]["validation_result"]["accuracy"], 0.93)
+        self.assertLess(self.left.validations[0]["validation_result"]["accuracy"], 0.6)
+        self.assertGreater(self.left.validations[-1]["validation_result"]["accuracy"], 0.93)
 
     def test_the_recorded_accuracies_are_those_of_the_files(self):
-        for body in self.run.validations:
-            checkpoint = next(c for c in self.run.checkpoints if c["model_hash"] == body["model_hash"])
+        for body in self.left.validations:
+            checkpoint = next(c for c in self.left.checkpoints if c["model_hash"] == body["model_hash"])
             want = round(120 * checkpoint["metrics"]["accuracy"]) + round(30 * body["validation_result"]["accuracy"])
-            self.assertEqual(recognised(safetensors(self.run.file(checkpoint["epoch"]))[0]), want)
+            self.assertEqual(recognised(safetensors(self.left.file(checkpoint["epoch"]))[0]), want)
 
     def test_an_independent_reader_accepts_the_log(self):
-        key = read_stream.Key(self.run.line("log key"))
+        key = read_stream.Key(self.left.line("log key"))
         with redirect_stdout(io.StringIO()) as said:
-            read_stream.check_stream(self.run.stream, key)
-        self.assertIn(f"{self.run.size} entries, root {self.run.line('root')}", said.getvalue())
+            read_stream.check_stream(self.left.stream, key)
+        self.assertIn(f"{self.left.size} entries, root {self.left.line('root')}", said.getvalue())
 
     def test_the_proof_is_canonical_and_carries_every_record(self):
-        data = load(os.path.join(self.run.folder, "proof.json"))
+        data = load(os.path.join(self.left.folder, "proof.json"))
         proof = json.loads(data)
         self.assertEqual(json.dumps(proof, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(), data)
         parts = [e for name in ("training_chain", "validation_chain", "other_records") for e in proof[name]]
         parts.sort(key=lambda e: e["index"])
-        self.assertEqual([e["record"].encode() for e in parts], self.run.entries)
-        self.assertEqual(proof["merkle_root"], self.run.line("root"))
-        self.assertEqual(proof["final_model_hash"], sha256(self.run.file(40)))
+        self.assertEqual([e["record"].encode() for e in parts], self.left.entries)
+        self.assertEqual(proof["merkle_root"], self.left.line("root"))
+        self.assertEqual(proof["final_model_hash"], sha256(self.left.file(40)))
 
     def test_the_forgery_is_one_digit_of_the_last_validation(self):
-        proof = load(os.path.join(self.run.folder, "proof.json"))
-        forged = load(os.path.join(self.run.folder, "forged-proof.json"))
+        proof = load(os.path.join(self.left.folder, "proof.json"))
+        forged = load(os.path.join(self.left.folder, "forged-proof.json"))
         self.assertEqual(len(forged), len(proof))
         places = [i for i, (a, b) in enumerate(zip(proof, forged)) if a != b]
-        said = re.search(r'byte (\d+): +"accuracy":([0-9.]+) is now "accuracy":([0-9.]+)', self.run.out)
+        said = re.search(r'byte (\d+): +"accuracy":([0-9.]+) is now "accuracy":([0-9.]+)', self.left.out)
         self.assertEqual(places, [int(said[1])])
-        was, now = (json.loads(json.loads(data)["validation_chain"][-1]["record"])["body"]["validation_result"]["accuracy"]
+        was, now = (json.loads(json.loads(data)["validation_chain"][-1]["record"])["body"]["validation_result"]
                     for data in (proof, forged))
+        was, now = was["accuracy"], now["accuracy"]
         self.assertEqual((was, now), (float(said[2]), float(said[3])))
-        self.assertEqual(was, self.run.validations[-1]["validation_result"]["accuracy"])
+        self.assertEqual(was, self.left.validations[-1]["validation_result"]["accuracy"])
 
     def test_the_refusal_says_what_is_wrong(self):
-        self.assertRegex(self.run.out.split("one byte changed")[1], r"verified +REFUSED: \S+.{20,}")
+        self.assertRegex(self.left.out.split("one byte changed")[1], r"verified +REFUSED: \S+.{20,}")
 
 
 class MoreRuns(unittest.TestCase):
@@ -249,8 +253,8 @@ class MoreRuns(unittest.TestCase):
 
 class Refusals(unittest.TestCase):
     def test_wrong_usage_exits_with_2(self):
-        for arguments in (["--epochs", "x"], ["--epochs", "-1"], ["--epochs", "10000"], ["--seed", "1 "], ["--nonsense"],
-                          ["a", "b"], ["--seed", "18446744073709551616"]):
+        for arguments in (["--epochs", "x"], ["--epochs", "-1"], ["--epochs", "10000"], ["--seed", "1 "],
+                          ["--seed", "18446744073709551616"], ["--nonsense"], ["a", "b"]):
             with self.subTest(arguments=arguments):
                 done = run(*arguments)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))

@@ -349,6 +349,28 @@ static int check_bundles(struct stream_check *x, void (*progress)(void *ctx, uin
     return rc;
 }
 
+/* `checkpoint` may be behind the head, by one seal; it must still be of this log and signed. */
+static int check_published(struct pv_reader *r, const uint8_t log_key[32], prov_error *err)
+{
+    struct pv_note note = {0};
+    struct pv_tree_head head;
+    uint8_t root[32];
+    bool bad = false;
+    if (!r->published_note[0] || r->published == r->head.tree.size)
+        return PROV_OK; /* equal to the head's note: the reader saw to that */
+    int rc = pv_note_parse(r->published_note, strlen(r->published_note), "checkpoint", &note, err);
+    if (!rc)
+        rc = pv_tree_head_parse(&note, &head, err);
+    if (!rc && !pv_note_signed_by(&note, r->head.tree.origin, log_key, &bad))
+        rc = psdk_fail(err, PROV_E_CORRUPT, "checkpoint: is not signed by the log key");
+    if (!rc)
+        rc = pv_reader_root(r, head.size, root, err);
+    if (!rc && (memcmp(root, head.root, 32) != 0 || strcmp(head.origin, r->head.tree.origin) != 0))
+        rc = psdk_fail(err, PROV_E_CORRUPT, "checkpoint: is of another log");
+    pv_note_done(&note);
+    return rc;
+}
+
 int pv_stream_check(struct pv_reader *r, const uint8_t log_key[32],
                     void (*progress)(void *ctx, uint64_t done, uint64_t all), void *ctx, struct pv_checker **ret_checker,
                     prov_error *err)
@@ -365,6 +387,8 @@ int pv_stream_check(struct pv_reader *r, const uint8_t log_key[32],
         rc = pv_checker_finish(x.c, root, err);
     if (!rc && memcmp(root, r->head.tree.root, 32) != 0)
         rc = psdk_fail(err, PROV_E_CORRUPT, "the entries do not lead to the root of the tree head");
+    if (!rc)
+        rc = check_published(r, log_key, err);
     if (!rc && pv_frontier_finish(x.edge, &x.files))
         rc = psdk_fail(err, PROV_E_NOMEM, "checking: out of memory");
     if (!rc)

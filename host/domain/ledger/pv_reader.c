@@ -49,8 +49,12 @@ static int parse_checkpoint(struct pv_reader *r, const struct psdk_buf *data, pr
     int rc = pv_note_parse(psdk_buf_str(data), data->len, "checkpoint", &note, err);
     if (!rc)
         rc = pv_tree_head_parse(&note, &head, err);
-    if (!rc)
+    if (!rc && data->len >= sizeof r->published_note)
+        rc = psdk_fail(err, PROV_E_CORRUPT, "checkpoint: %zu bytes", data->len);
+    if (!rc) {
         r->published = head.size;
+        memcpy(r->published_note, psdk_buf_str(data), data->len + 1);
+    }
     pv_note_done(&note);
     return rc;
 }

@@ -18,6 +18,7 @@ struct pv_reader {
     char etag[128];         /* of head.json */
     uint64_t published;     /* size in `checkpoint`; less than the head's while the last seal is not materialised */
     char published_etag[128];
+    char published_note[PV_TREE_HEAD_MAX]; /* `checkpoint` as it stands, "" none */
     struct pv_files overlay; /* files of the last seal, when it is not materialised */
     struct pv_reader_tile *cache;
 };
