@@ -1,6 +1,8 @@
 /* bench.c - what all benchmarks share. SPDX-License-Identifier: Apache-2.0 */
 #include "bench.h"
 
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,20 +152,44 @@ void bench_need(int rc, const prov_error *err, const char *what)
     exit(2);
 }
 
+/* Starts `openssl speed`; *ret_out is what it prints. */
+static pid_t start_openssl(size_t block_bytes, unsigned jobs, int *ret_out)
+{
+    char bytes[24], number_of_jobs[16];
+    const char *argv[] = {"openssl", "speed", "-evp", "sha256", "-bytes", bytes, "-seconds", "1",
+                          jobs > 1 ? "-multi" : NULL, number_of_jobs, NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t child = -1;
+    int out[2];
+    snprintf(bytes, sizeof bytes, "%zu", block_bytes);
+    snprintf(number_of_jobs, sizeof number_of_jobs, "%u", jobs);
+    if (pipe2(out, O_CLOEXEC) != 0)
+        return -1;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    if (posix_spawnp(&child, "openssl", &actions, NULL, (char *const *)argv, environ) != 0)
+        child = -1;
+    posix_spawn_file_actions_destroy(&actions);
+    close(out[1]);
+    *ret_out = out[0];
+    return child;
+}
+
 double bench_openssl(size_t block_bytes, unsigned jobs)
 {
-    char command[160], line[256];
+    char line[256];
     double kilobytes = 0;
-    int n = snprintf(command, sizeof command, "openssl speed -evp sha256 -bytes %zu -seconds 1", block_bytes);
-    if (jobs > 1)
-        n += snprintf(command + n, sizeof command - (size_t)n, " -multi %u", jobs);
-    snprintf(command + n, sizeof command - (size_t)n, " 2>/dev/null");
-    FILE *out = popen(command, "r");
+    int status = 1, fd = -1;
+    pid_t child = start_openssl(block_bytes, jobs, &fd);
+    FILE *out = fd >= 0 ? fdopen(fd, "r") : NULL;
     while (out && fgets(line, sizeof line, out))
         if (strncmp(line, "sha256 ", 7) == 0 || strncmp(line, "evp ", 4) == 0)
             kilobytes = strtod(strchr(line, ' '), NULL);
-    if (!out || pclose(out) != 0 || kilobytes <= 0) {
-        fprintf(stderr, "bench: cannot run or read: %s\n", command);
+    if (out)
+        fclose(out);
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0 || kilobytes <= 0) {
+        fprintf(stderr, "bench: cannot run `openssl speed -evp sha256 -bytes %zu`, or not read what it says\n", block_bytes);
         exit(2);
     }
     return kilobytes * 1000;

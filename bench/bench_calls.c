@@ -88,7 +88,7 @@ static bool attach_all(struct counter *c)
         DIR *d = opendir(path);
         for (struct dirent *e; d && (e = readdir(d)) != NULL;)
             if (e->d_name[0] != '.')
-                ok = attach(c, (pid_t)atoi(e->d_name)) && ok;
+                ok = attach(c, (pid_t)strtol(e->d_name, NULL, 10)) && ok;
         if (d)
             closedir(d);
     } while (ok && c->n_threads != before);

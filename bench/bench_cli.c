@@ -10,8 +10,6 @@
 
 #define RUNS 50
 
-extern char **environ;
-
 /* Milliseconds from fork to the end of the program. */
 static double run(const char *file, const char *argument)
 {

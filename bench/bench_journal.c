@@ -14,8 +14,9 @@
 #define ROUNDS 24
 #define TURN 25 /* records of one kind before the other kind has its turn */
 #define WRITERS 32
-#define RATE_ROUNDS 5
-#define RATE_SECONDS 0.7
+#define RATE_ROUNDS 9
+#define RATE_SECONDS 0.5
+#define START_SECONDS 0.15 /* for all writers to be there */
 
 static struct pv_journal *open_journal(const struct rig *r, const char *dir)
 {
@@ -87,7 +88,7 @@ struct crowd {
     const struct rig_group *group;
     struct pv_journal *journal; /* of the threads; a process opens its own */
     const char *dir;
-    double end;
+    double begin, end; /* of the stretch that counts */
     uint64_t *done; /* one count for each writer, in memory that processes share */
 };
 
@@ -100,6 +101,8 @@ static void *write_until(void *arg)
 {
     const struct writer *w = arg;
     uint64_t n = 0;
+    while (bench_now() < w->crowd->begin)
+        usleep(500);
     for (; bench_now() < w->crowd->end; n++)
         append_one(w->crowd->journal, w->crowd->group);
     w->crowd->done[w->number] = n;
@@ -142,17 +145,16 @@ static void run_processes(struct crowd *c, unsigned n)
 static double rate(struct crowd *c, unsigned n, bool processes)
 {
     memset(c->done, 0, WRITERS * sizeof *c->done);
-    double start = bench_now();
-    c->end = start + RATE_SECONDS;
+    c->begin = bench_now() + START_SECONDS;
+    c->end = c->begin + RATE_SECONDS;
     if (processes)
         run_processes(c, n);
     else
         run_threads(c, n);
-    double took = bench_now() - start;
     uint64_t all = 0;
     for (unsigned i = 0; i < n; i++)
         all += c->done[i];
-    return (double)all / took;
+    return (double)all / RATE_SECONDS;
 }
 
 static void many_writers(const struct rig *r, const struct rig_group *g, const char *dir)
@@ -161,7 +163,7 @@ static void many_writers(const struct rig *r, const struct rig_group *g, const c
         unsigned n;
         bool processes;
     } kind[3] = {{1, false}, {WRITERS, false}, {WRITERS, true}};
-    struct bench_samples rates[3] = {{0}};
+    struct bench_samples rates[3] = {{0}}, ratio[3] = {{0}};
     char path[600];
     snprintf(path, sizeof path, "%s/journal-many", dir);
     struct crowd c = {.rig = r, .group = g, .dir = path};
@@ -174,15 +176,21 @@ static void many_writers(const struct rig *r, const struct rig_group *g, const c
         for (int k = 0; k < 3; k++) {
             c.journal = of_threads;
             bench_add(&rates[k], rate(&c, kind[k].n, kind[k].processes));
+            bench_add(&ratio[k], rates[k].value[round] / rates[0].value[round]);
         }
     bench_report(&(struct bench_aim){"journal.32-threads", bench_median(&rates[1]), "records/s", "one writer",
                                      bench_median(&rates[0]), true, 8});
     bench_report(&(struct bench_aim){"journal.32-processes", bench_median(&rates[2]), "records/s", "one writer",
                                      bench_median(&rates[0]), true, 8});
+    bench_note("ratios of %d rounds: threads %.1f to %.1f, processes %.1f to %.1f", RATE_ROUNDS,
+               bench_percentile(&ratio[1], 25), bench_percentile(&ratio[1], 75), bench_percentile(&ratio[2], 25),
+               bench_percentile(&ratio[2], 75));
     pv_journal_close(of_threads);
     munmap(c.done, 4096);
-    for (int k = 0; k < 3; k++)
+    for (int k = 0; k < 3; k++) {
         bench_samples_done(&rates[k]);
+        bench_samples_done(&ratio[k]);
+    }
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* plugin_bench.h - a search path, a scratch folder and fixtures for the tests of host/plugin. SPDX-License-Identifier: Apache-2.0 */
+/* plugin_bench.h - a search path, a scratch folder and fixtures for the tests of host/plugin. SPDX-License-Identifier:
+ * Apache-2.0 */
 #ifndef TESTS_PLUGIN_BENCH_H
 #define TESTS_PLUGIN_BENCH_H
 
@@ -83,7 +84,8 @@ static inline void bench_copy(const struct bench *b, const char *from, const cha
     snprintf(path, sizeof path, "%s/%s.so", b->fixtures, from);
     ck_assert_msg(psdk_read_file(path, 64u << 20, &buf, &err) == PROV_OK, "%s", err.message);
     snprintf(path, sizeof path, "%s/%s.so", b->dir, name);
-    ck_assert_msg(psdk_write_file(path, buf.data, buf.len < most ? buf.len : most, mode, false, &err) == PROV_OK, "%s", err.message);
+    ck_assert_msg(psdk_write_file(path, buf.data, buf.len < most ? buf.len : most, mode, false, &err) == PROV_OK, "%s",
+                  err.message);
     psdk_buf_done(&buf);
 }
 

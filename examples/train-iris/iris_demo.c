@@ -228,7 +228,7 @@ static int train_and_record(struct job *job, prov_error *err)
 
 static int check_params(const struct iris_demo_params *p, prov_error *err)
 {
-    if (!p || !p->handle || !p->model_id || !p->folder)
+    if (!p->handle || !p->model_id || !p->folder)
         return iris_fail(err, PROV_E_INVALID, "iris_demo: handle, model_id and folder are required");
     if (strlen(p->model_id) >= sizeof ((struct iris_demo_report *)NULL)->model_id)
         return iris_fail(err, PROV_E_INVALID, "iris_demo: the model id has more than 128 characters");

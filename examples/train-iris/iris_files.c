@@ -15,37 +15,56 @@
 
 #include "iris_job.h"
 
+static void fill(prov_error *err, int code, const char *format, va_list args)
+{
+    char text[sizeof err->message];
+
+    vsnprintf(text, sizeof text, format, args); /* beside it: an argument may be err's own message */
+    memset(err, 0, sizeof *err);
+    err->code = code;
+    memcpy(err->message, text, sizeof text);
+}
+
 int iris_fail(prov_error *err, int code, const char *format, ...)
 {
+    if (!err)
+        return code;
     va_list args;
-
-    if (err) {
-        memset(err, 0, sizeof *err);
-        err->code = code;
-        va_start(args, format);
-        vsnprintf(err->message, sizeof err->message, format, args);
-        va_end(args);
-    }
+    va_start(args, format);
+    fill(err, code, format, args);
+    va_end(args);
     return code;
+}
+
+static int code_of(int number)
+{
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR: return PROV_E_NOT_FOUND;
+    case EEXIST: return PROV_E_EXISTS;
+    case ENOSPC:
+    case EDQUOT: return PROV_E_NOSPACE;
+    case EACCES:
+    case EPERM:
+    case EROFS: return PROV_E_DENIED;
+    case ENOMEM: return PROV_E_NOMEM;
+    default: return PROV_E_IO;
+    }
 }
 
 int iris_fail_errno(prov_error *err, const char *format, ...)
 {
-    char what[400];
-    va_list args;
-    int number = errno;
-    int code = number == ENOENT   ? PROV_E_NOT_FOUND
-               : number == EEXIST ? PROV_E_EXISTS
-               : number == ENOSPC ? PROV_E_NOSPACE
-               : number == EACCES || number == EPERM || number == EROFS ? PROV_E_DENIED
-                                                                        : PROV_E_IO;
+    int number = errno, code = code_of(number);
 
+    if (!err)
+        return code;
+    va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    fill(err, code, format, args);
     va_end(args);
-    iris_fail(err, code, "%s: %s", what, strerror(number));
-    if (err)
-        err->native_code = number;
+    err->native_code = number;
+    size_t len = strlen(err->message);
+    snprintf(err->message + len, sizeof err->message - len, ": %s", strerror(number));
     return code;
 }
 

@@ -73,7 +73,8 @@ static int load_config(prov_handle *h, const prov_open_params *p, prov_error *er
         flags[i] = (struct pv_config_flag){p->settings[i].path, p->settings[i].value, p->settings[i].from};
     if (p && p->store_url)
         flags[n++] = (struct pv_config_flag){"store", p->store_url, "--store"};
-    struct pv_config_source source = {.file = p ? p->config_file : NULL, .work_dir = p ? p->work_dir : NULL,
+    struct pv_config_source source = {.file = p ? p->config_file : NULL,
+                                      .no_project = p && p->flags & PROV_OPEN_NO_PROJECT, .work_dir = p ? p->work_dir : NULL,
                                       .flags = flags, .n_flags = n};
     int rc = pv_config_load(&source, &h->config, err);
     free(flags);

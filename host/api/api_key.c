@@ -153,7 +153,12 @@ static int key_record(prov_handle *h, const char *stream, const char *public_key
     struct psdk_buf body = {0};
     char name[PV_TRUST_NAME], id[65];
     uint8_t key[32];
+    char model[300];
     int rc = pv_public_parse(public_key, name, key, err);
+    if (!rc && !stream) {
+        rc = api_model_path(h, NULL, model, sizeof model, err);
+        stream = model;
+    }
     if (!rc)
         rc = api_ledger(h, &ledger, err);
     if (!rc)

@@ -91,7 +91,11 @@ static int give_pending(prov_handle *h, struct history *x, const char *stream, p
     struct psdk_buf entries = {0};
     const uint8_t *entry;
     size_t at = 0, len;
-    int rc = api_stream(h, stream, &s, err);
+    struct pv_ledger *ledger = NULL;
+    int rc = api_ledger(h, &ledger, err);
+    if (rc || !pv_ledger_has(ledger, stream)) /* reading makes no journal */
+        return PROV_OK;
+    rc = api_stream(h, stream, &s, err);
     if (!rc)
         rc = pv_stream_pending(s, &entries, err);
     while (!rc && pv_bundle_next(entries.data, entries.len, &at, &entry, &len) > 0)
@@ -154,7 +158,9 @@ int prov_log_show(prov_handle *handle, const char *stream, char **ret_json, prov
                             is_signed ? key_id : NULL, "verifier_key", is_signed ? psdk_buf_str(&vkey) : NULL);
     struct pv_stream *s = NULL;
     struct pv_journal_state state;
-    if (doc && api_stream(handle, stream, &s, &why) == PROV_OK && pv_stream_state(s, &state, &why) == PROV_OK)
+    struct pv_ledger *ledger = NULL;
+    if (doc && api_ledger(handle, &ledger, &why) == PROV_OK && pv_ledger_has(ledger, stream) &&
+        api_stream(handle, stream, &s, &why) == PROV_OK && pv_stream_state(s, &state, &why) == PROV_OK)
         json_object_set_new(doc, "pending", json_boolean(state.pending));
     pv_reader_close(&r);
     psdk_buf_done(&vkey);

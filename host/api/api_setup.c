@@ -97,7 +97,8 @@ static int ensure_key(prov_handle *h, struct pv_key *key, const char *name, prov
 static int make_keys(const char *dir, const char *origin, struct psdk_buf *ret_vkey, prov_error *err)
 {
     prov_setting setting = {"origin", origin, "--origin"};
-    prov_open_params open = {.struct_size = sizeof open, .work_dir = dir, .settings = &setting, .n_settings = 1};
+    prov_open_params open = {.struct_size = sizeof open, .flags = PROV_OPEN_NO_PROJECT, .work_dir = dir,
+                             .settings = &setting, .n_settings = 1};
     prov_handle *h = NULL;
     int rc = prov_open(&open, &h, err);
     if (!rc)

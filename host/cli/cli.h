@@ -190,7 +190,7 @@ void cli_table_init(struct cli_table *table, struct cli *cli, const char *const 
 bool cli_table_row(struct cli_table *table, const char *const *texts);
 void cli_table_done(struct cli_table *table);
 
-/* Done of all, with rate and time left, on a terminal only. cli_progress.c */
+/* Done of all, with rate and time left, on a terminal only; the step's ctx is the struct. cli_progress.c */
 struct cli_progress {
     struct cli *cli;
     const char *what; /* "records" */
@@ -198,7 +198,7 @@ struct cli_progress {
     bool shown;
 };
 void cli_progress_init(struct cli_progress *progress, struct cli *cli, const char *what);
-void cli_progress_step(void *progress, uint64_t done, uint64_t all);
+void cli_progress_step(void *ctx, uint64_t done, uint64_t all);
 void cli_progress_done(struct cli_progress *progress);
 
 /* Reads a file, or stdin for "-", whole; the caller frees. *ret_rc is the PROV_E_* of a failure, which was not yet

@@ -244,7 +244,7 @@ static void zsh(FILE *out)
         fputs(") _arguments $globals", out);
         for (const struct cli_option *o = row->options; o && o->name; o++)
             zsh_option(out, o);
-        fputs(kind_of(row->operands) == 'f' ? " \\\n        '*:file:_files' ;;\n" : " ;;\n", out);
+        fputs(kind_of(row->operands) == 'f' ? " \\\n        '*:file:_files' ;;\n" : " '*:word:' ;;\n", out);
     }
     fputs("        esac ;;\n    esac\n}\n_prov \"$@\"\n", out);
 }

@@ -79,7 +79,7 @@ static void put_row(const struct cli_table *table, const char *const *texts, cha
 
 static void settle(struct cli_table *table)
 {
-    const char *titles[CLI_COLUMNS];
+    const char *titles[CLI_COLUMNS] = {NULL};
     table->settled = true;
     for (size_t i = 0; i < table->n_columns; i++) {
         titles[i] = table->titles[i] + (table->titles[i][0] == '>');

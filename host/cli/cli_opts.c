@@ -202,7 +202,7 @@ static int take(struct cli *cli, const struct cli_option *option, const char *va
 static int run_getopt(struct cli *cli, const struct cli_option *own, int argc, char **argv, bool stop, int *ret_at)
 {
     struct spec spec = {.n = 0};
-    strcpy(spec.shorts, stop ? "+:" : ":");
+    snprintf(spec.shorts, sizeof spec.shorts, "%s", stop ? "+:" : ":");
     spec_add(&spec, cli_globals);
     spec_add(&spec, own);
     optind = 0;

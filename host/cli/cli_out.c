@@ -22,6 +22,13 @@ static int code_of(int errnum)
                                                                     : PROV_E_IO;
 }
 
+static void forget_file(struct cli *cli)
+{
+    free(cli->out_temp);
+    free(cli->out_path);
+    cli->out_temp = cli->out_path = NULL;
+}
+
 /* A regular file is written beside its place and moved there at the end; a device or a pipe is written at once. */
 int cli_out_open(struct cli *cli)
 {
@@ -37,6 +44,7 @@ int cli_out_open(struct cli *cli)
     bool direct = there && !S_ISREG(info.st_mode);
     if (!direct && asprintf(&cli->out_temp, "%s.prov-%ld~", cli->out_path, (long)getpid()) < 0) {
         cli->out_temp = NULL;
+        forget_file(cli);
         return cli_no_memory(cli);
     }
     int fd = open(direct ? cli->out_path : cli->out_temp,
@@ -46,8 +54,7 @@ int cli_out_open(struct cli *cli)
         int saved = errno;
         if (fd >= 0)
             close(fd);
-        free(cli->out_temp);
-        cli->out_temp = NULL;
+        forget_file(cli);
         return cli_error(cli, code_of(saved), "--output %s: cannot be written: %s", cli->output, strerror(saved));
     }
     cli->out = out;
@@ -86,9 +93,7 @@ int cli_out_close(struct cli *cli, bool keep)
         unlink(cli->out_temp);
     if (bad)
         rc = write_failed(cli, saved ? saved : EIO);
-    free(cli->out_temp);
-    free(cli->out_path);
-    cli->out_temp = cli->out_path = NULL;
+    forget_file(cli);
     return rc;
 }
 

@@ -27,7 +27,7 @@ static int finish(struct cli *cli, const char *id)
 static int dry_run(struct cli *cli, const char *what, const char *json_text, const char *hash)
 {
     char model[160];
-    json_error_t where;
+    json_error_t where = {0};
     json_t *object = json_text ? json_loads(json_text, JSON_REJECT_DUPLICATES, &where) : json_object();
     if (!object)
         return cli_usage(cli, "line %d, column %d: %s", where.line, where.column, where.text);

@@ -28,6 +28,7 @@ struct pv_config_flag {
 };
 struct pv_config_source {
     const char *file;        /* --config, or NULL: search */
+    bool no_project;         /* without file: look for none */
     const char *work_dir;    /* where the search starts; NULL: the process's */
     const char *user_dir;    /* NULL: $XDG_CONFIG_HOME/prov or ~/.config/prov */
     const char *system_file; /* NULL: /etc/prov/prov.yaml */

@@ -258,7 +258,8 @@ static int search_up(const char *dir, char **ret, prov_error *err)
 
 static int find_project(struct load *load)
 {
-    const char *given = load->source->file ? load->source->file : pv_env_get(load->environ, "PROV_CONFIG");
+    const char *named = load->source->no_project ? NULL : pv_env_get(load->environ, "PROV_CONFIG");
+    const char *given = load->source->file ? load->source->file : named;
     struct pv_config *config = load->config;
     char *path = NULL, dir[4096];
     int rc = PROV_OK;
@@ -272,7 +273,7 @@ static int find_project(struct load *load)
             rc = psdk_fail(load->err, PROV_E_CONFIG, "%s: %s (named by %s)", given, strerror(errno),
                            load->source->file ? "--config" : "PROV_CONFIG");
         free(path);
-    } else {
+    } else if (!load->source->no_project) {
         rc = search_up(load->work_dir, &config->file, load->err);
     }
     if (rc)

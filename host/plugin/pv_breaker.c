@@ -24,12 +24,13 @@ static int refuse(const struct pv_breaker *breaker, uint64_t now_ns, prov_error 
     uint64_t left_ns = breaker->until_ns > now_ns ? breaker->until_ns - now_ns : 0;
     const char *plural = breaker->failures == 1 ? "" : "s";
     if (left_ns == 0)
-        psdk_fail(err, PROV_E_UNAVAILABLE, "unavailable: breaker open after %u failure%s (last: %s), a trial is under way",
-                  breaker->failures, plural, breaker->last);
+        psdk_fail(err, PROV_E_UNAVAILABLE,
+                  "unavailable: breaker open after %u failure%s (last: %s), a trial is under way", breaker->failures,
+                  plural, breaker->last);
     else
-        psdk_fail(err, PROV_E_UNAVAILABLE, "unavailable: breaker open after %u failure%s (last: %s), next try in %llu s",
-                  breaker->failures, plural, breaker->last,
-                  (unsigned long long)((left_ns + NS_PER_S - 1) / NS_PER_S));
+        psdk_fail(err, PROV_E_UNAVAILABLE,
+                  "unavailable: breaker open after %u failure%s (last: %s), next try in %llu s", breaker->failures,
+                  plural, breaker->last, (unsigned long long)((left_ns + NS_PER_S - 1) / NS_PER_S));
     if (err != NULL)
         err->retry_after_ms = (uint32_t)(left_ns / NS_PER_MS < UINT32_MAX ? left_ns / NS_PER_MS + 1 : UINT32_MAX);
     return psdk_outcome(err, PROV_OUTCOME_NOT_APPLIED);
@@ -53,7 +54,8 @@ void pv_breaker_leave(struct pv_breaker *breaker, uint64_t now_ns, bool trial, i
         breaker->trial = false;
     if (breaker->condemned || code == PROV_E_CANCELLED)
         return;
-    bool failed = code == PROV_E_NETWORK || code == PROV_E_TIMEOUT || code == PROV_E_UNAVAILABLE || code == PROV_E_PLUGIN;
+    bool failed =
+        code == PROV_E_NETWORK || code == PROV_E_TIMEOUT || code == PROV_E_UNAVAILABLE || code == PROV_E_PLUGIN;
     if (!failed) {
         /* Calls that began before the breaker opened do not close it; a trial does. */
         if (!breaker->open || trial) {

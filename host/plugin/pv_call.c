@@ -19,7 +19,7 @@
 
 static _Atomic uint32_t all_cancelled;
 
-/* ---- cancelling --------------------------------------------------------------------------------------------------- */
+/* ---- cancelling -------------------------------------------------------------------------------------------------- */
 void pv_call_cancel_all(void)
 {
     atomic_store(&all_cancelled, 1);
@@ -51,7 +51,7 @@ static void tell_to_stop(struct pv_frame *frame)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* ---- begin -------------------------------------------------------------------------------------------------------- */
+/* ---- begin ------------------------------------------------------------------------------------------------------- */
 uint64_t pv_call_deadline(const struct pv_instance *instance, uint64_t extra_ns)
 {
     return psdk_monotonic_ns() + instance->limits.timeout_ns + extra_ns;
@@ -90,7 +90,7 @@ int pv_call_begin(struct pv_instance *instance, struct pv_frame *frame, uint64_t
     return rc;
 }
 
-/* ---- normalising the answer --------------------------------------------------------------------------------------- */
+/* ---- normalising the answer -------------------------------------------------------------------------------------- */
 static bool known_code(int32_t code)
 {
     switch (code) {
@@ -131,8 +131,8 @@ static int read_error(const struct pv_frame *frame, prov_error *err)
     const char *name = frame->instance->provider->name;
     int32_t result = frame->result;
     if (result > 0) {
-        psdk_fail(err, PROV_E_PLUGIN, "%s: %s returned %d: a plugin returns 0 or a negative code", name, frame->kind->op,
-                  (int)result);
+        psdk_fail(err, PROV_E_PLUGIN, "%s: %s returned %d: a plugin returns 0 or a negative code", name,
+                  frame->kind->op, (int)result);
         err->outcome = frame->kind->changes ? PROV_OUTCOME_UNKNOWN : PROV_OUTCOME_NOT_APPLIED;
         return PROV_E_PLUGIN;
     }
@@ -173,18 +173,20 @@ static void trip_breaker(struct pv_instance *instance, bool trial, bool forever,
 /* A plugin that writes past what it was given may have hurt anything: it is never called again. */
 static int condemn(struct pv_frame *frame, const char *where, prov_error *err)
 {
-    psdk_fail(err, PROV_E_PLUGIN, "%s: %s wrote past the end of %s: the plugin is faulty and not used any more; report it "
-              "to its author", frame->instance->provider->name, frame->kind->op, where);
+    psdk_fail(err, PROV_E_PLUGIN,
+              "%s: %s wrote past the end of %s: the plugin is faulty and not used any more; report it "
+              "to its author",
+              frame->instance->provider->name, frame->kind->op, where);
     err->outcome = frame->kind->changes ? PROV_OUTCOME_UNKNOWN : PROV_OUTCOME_NOT_APPLIED;
     pv_log(PROV_LOG_ERROR, "%s", err->message);
     trip_breaker(frame->instance, frame->trial, true, err->message);
     return PROV_E_PLUGIN;
 }
 
-/* ---- wait --------------------------------------------------------------------------------------------------------- */
+/* ---- wait -------------------------------------------------------------------------------------------------------- */
 struct patience {
-    bool told;          /* the op was asked to stop */
-    bool by_caller;     /* because of a cancel, not of the deadline */
+    bool told;           /* the op was asked to stop */
+    bool by_caller;      /* because of a cancel, not of the deadline */
     uint64_t give_up_ns; /* 0: not yet known */
 };
 
@@ -280,13 +282,14 @@ int pv_call_blame(struct pv_instance *instance, prov_error *err, const char *for
     prov_error own;
     if (err == NULL)
         err = &own;
-    psdk_fail(err, PROV_E_PLUGIN, "%s: %s: the plugin is faulty, report it to its author", instance->provider->name, text);
+    psdk_fail(err, PROV_E_PLUGIN, "%s: %s: the plugin is faulty, report it to its author", instance->provider->name,
+              text);
     err->outcome = PROV_OUTCOME_UNKNOWN;
     tell_breaker(instance, false, PROV_E_PLUGIN, err->message);
     return PROV_E_PLUGIN;
 }
 
-/* ---- retries ------------------------------------------------------------------------------------------------------ */
+/* ---- retries ----------------------------------------------------------------------------------------------------- */
 static bool worth_retrying(int rc, const prov_error *err)
 {
     if (rc == PROV_E_CANCELLED)
@@ -311,8 +314,8 @@ bool pv_retry_again(struct pv_retry *retry, struct pv_instance *instance, uint64
     retry->attempts++;
     if (retry->attempts >= RETRY_MAX || !worth_retrying(rc, err) || pv_instance_refuses(instance))
         return false;
-    uint64_t delay = err->retry_after_ms > 0 ? err->retry_after_ms * NS_PER_MS
-                                             : jitter(RETRY_BASE_NS << (retry->attempts - 1));
+    uint64_t delay =
+        err->retry_after_ms > 0 ? err->retry_after_ms * NS_PER_MS : jitter(RETRY_BASE_NS << (retry->attempts - 1));
     uint64_t now = psdk_monotonic_ns();
     if (now + delay >= deadline_ns)
         return false;

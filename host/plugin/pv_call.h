@@ -2,14 +2,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * A call is a frame: one heap block that holds everything that the op can touch (copies of keys, the error, out-structs, the
- * state of source and sink). The caller fills it, pv_call runs it on a worker of the instance, and the caller reads the
- * outputs back. An op that does not return by its deadline and the grace period is abandoned: from then on the frame belongs to its
- * thread, its callbacks answer PROV_E_CANCELLED and never touch the caller's memory again, and the breaker opens. Should
- * the op return after all, its thread frees the frame and goes back to work.
+ * A call is a frame: one heap block that holds everything that the op can touch (copies of keys, the error,
+ * out-structs, the state of source and sink). The caller fills it, pv_call runs it on a worker of the instance, and the
+ * caller reads the outputs back. An op that does not return by its deadline and the grace period is abandoned: from
+ * then on the frame belongs to its thread, its callbacks answer PROV_E_CANCELLED and never touch the caller's memory
+ * again, and the breaker opens. Should the op return after all, its thread frees the frame and goes back to work.
  *
- * Instances without PROV_CAP_THREADSAFE have one call at a time; further callers wait for their turn until their own deadline.
- * After fork the child has fresh workers; an instance that was in a call at that moment is refused there.
+ * Instances without PROV_CAP_THREADSAFE have one call at a time; further callers wait for their turn until their own
+ * deadline. After fork the child has fresh workers; an instance that was in a call at that moment is refused there.
  *
  * Threads: everything here is [any]; one frame belongs to one caller at a time.
  */
@@ -26,7 +26,7 @@ struct pv_instance;
 struct pv_worker;
 struct pv_frame;
 
-/* ---- limits of an instance ---------------------------------------------------------------------------------------- */
+/* ---- limits of an instance --------------------------------------------------------------------------------------- */
 struct pv_call_limits {
     uint64_t timeout_ns;       /* of one op */
     uint64_t grace_ns;         /* how long an op may overrun its deadline before it is abandoned */
@@ -40,7 +40,7 @@ struct pv_call_limits {
 #define PV_CALL_COOLDOWN_NS 10000000000ull
 #define PV_CALL_THREADS 32u
 
-/* ---- frames ------------------------------------------------------------------------------------------------------- */
+/* ---- frames ------------------------------------------------------------------------------------------------------ */
 /* Bytes of a known pattern around each struct that a plugin writes; a plugin that writes past one is found out. */
 #define PV_GUARD_BYTES 64
 struct pv_guard {
@@ -50,10 +50,10 @@ struct pv_guard {
 
 /* What a kind of frame does. */
 struct pv_frame_kind {
-    const char *op;  /* its name, for messages: "put" */
-    bool changes;    /* whether the op changes something: an outcome that is not said is UNKNOWN, else NOT_APPLIED */
-    bool always;     /* runs even while calls are cancelled: destroy */
-    size_t size;     /* of the whole frame, which starts with struct pv_frame */
+    const char *op; /* its name, for messages: "put" */
+    bool changes;   /* whether the op changes something: an outcome that is not said is UNKNOWN, else NOT_APPLIED */
+    bool always;    /* runs even while calls are cancelled: destroy */
+    size_t size;    /* of the whole frame, which starts with struct pv_frame */
     /* Runs the op on a worker: calls into the provider's table and returns its result. */
     int32_t (*run)(struct pv_frame *frame, const void *ops, void *self);
     /* Frees what the frame owns, not the frame; NULL: nothing. May run on a worker. */
@@ -63,7 +63,7 @@ struct pv_frame_kind {
 /* The head of every frame. Members marked (w) are the engine's own. */
 struct pv_frame {
     const struct pv_frame_kind *kind;
-    prov_call call;  /* what the op is given; set by pv_call_begin */
+    prov_call call;   /* what the op is given; set by pv_call_begin */
     uint64_t idle_ns; /* > 0: also give up when neither source nor sink moved for this long; set before pv_call_begin */
     struct pv_instance *instance; /* (w) */
     struct pv_worker *worker;     /* (w) */
@@ -95,13 +95,14 @@ void pv_frame_guard(struct pv_frame *frame, struct pv_guard *guard, const char *
 bool pv_frame_enter(struct pv_frame *frame);
 void pv_frame_leave(struct pv_frame *frame);
 
-/* ---- calls -------------------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 /* The deadline of a call that starts now, with the instance's timeout and extra_ns more. */
 uint64_t pv_call_deadline(const struct pv_instance *instance, uint64_t extra_ns);
 /* The instance's timeout of one op. */
 uint64_t pv_call_timeout(const struct pv_instance *instance);
-/* Starts the op. deadline_ns on CLOCK_MONOTONIC. On an error the frame stays the caller's and nothing was run: breaker open
- * (PROV_E_UNAVAILABLE), no turn in time (PROV_E_TIMEOUT), cancelled, no thread (PROV_E_NOMEM); outcome NOT_APPLIED. */
+/* Starts the op. deadline_ns on CLOCK_MONOTONIC. On an error the frame stays the caller's and nothing was run: breaker
+ * open (PROV_E_UNAVAILABLE), no turn in time (PROV_E_TIMEOUT), cancelled, no thread (PROV_E_NOMEM); outcome
+ * NOT_APPLIED. */
 int pv_call_begin(struct pv_instance *instance, struct pv_frame *frame, uint64_t deadline_ns, prov_error *err);
 /* Waits for a started op and returns its normalised result: codes are PROV_OK or known and negative, the message is a
  * string with the driver's name in front, the outcome is set. When the op was abandoned *frame becomes NULL (it is the
@@ -109,23 +110,26 @@ int pv_call_begin(struct pv_instance *instance, struct pv_frame *frame, uint64_t
 int pv_call_finish(struct pv_frame **frame, prov_error *err);
 /* Both. *frame stays the caller's unless it becomes NULL. */
 int pv_call(struct pv_instance *instance, struct pv_frame **frame, uint64_t deadline_ns, prov_error *err);
-/* For checks that the caller makes on the outputs of an op that said PROV_OK: counts the lie as a failure of the backend. */
+/* For checks that the caller makes on the outputs of an op that said PROV_OK: counts the lie as a failure of the
+ * backend. */
 int pv_call_blame(struct pv_instance *instance, prov_error *err, const char *format, ...) PSDK_PRINTF(3, 4);
 
-/* Asks all running calls of the process to stop, and refuses new ones, until pv_call_cancel_reset. Async-signal-safe. */
+/* Asks all running calls of the process to stop, and refuses new ones, until pv_call_cancel_reset. Async-signal-safe.
+ */
 void pv_call_cancel_all(void);
 void pv_call_cancel_reset(void);
 /* As a negative code: PROV_E_CANCELLED when calls are refused on this instance (NULL: in the process), else PROV_OK. */
 int pv_call_cancelled(const struct pv_instance *instance);
 
-/* ---- retries ------------------------------------------------------------------------------------------------------ */
+/* ---- retries ----------------------------------------------------------------------------------------------------- */
 /* State of a retry loop: {0}, then `while (pv_retry_again(...))`. */
 struct pv_retry {
     uint32_t attempts; /* made so far */
 };
-/* After an attempt that failed with rc and err: decides whether the same op may be tried again and waits for it. Only what
- * certainly did not happen is retried (outcome RETRY_LATER; NOT_APPLIED with a network, timeout or unavailable code), while time
- * is left until deadline_ns and the breaker is closed. Jittered exponential backoff, or what the backend asked for. */
+/* After an attempt that failed with rc and err: decides whether the same op may be tried again and waits for it. Only
+ * what certainly did not happen is retried (outcome RETRY_LATER; NOT_APPLIED with a network, timeout or unavailable
+ * code), while time is left until deadline_ns and the breaker is closed. Jittered exponential backoff, or what the
+ * backend asked for. */
 bool pv_retry_again(struct pv_retry *retry, struct pv_instance *instance, uint64_t deadline_ns, int rc,
                     const prov_error *err);
 

@@ -1,4 +1,5 @@
-/* pv_chain.c - calling a chain backend, with a local one that answers in its place. SPDX-License-Identifier: Apache-2.0 */
+/* pv_chain.c - calling a chain backend, with a local one that answers in its place. SPDX-License-Identifier: Apache-2.0
+ */
 #include "pv_chain.h"
 
 #include <stdio.h>
@@ -15,16 +16,17 @@ struct pv_chain {
 
 enum { OP_SUBMIT_MANY = 6 }; /* number in the role's table */
 
-/* ---- life and facts ----------------------------------------------------------------------------------------------- */
-static int open_one(struct pv_plugins *plugins, const struct pv_plugin_spec *spec, struct pv_instance **ret, prov_error *err)
+/* ---- life and facts ---------------------------------------------------------------------------------------------- */
+static int open_one(struct pv_plugins *plugins, const struct pv_plugin_spec *spec, struct pv_instance **ret,
+                    prov_error *err)
 {
     struct pv_plugin_spec own = *spec;
     own.role = PROV_ROLE_CHAIN;
     return pv_instance_open(plugins, &own, ret, err);
 }
 
-int pv_chain_open(struct pv_plugins *plugins, const struct pv_plugin_spec *primary, const struct pv_plugin_spec *fallback,
-                  struct pv_chain **ret, prov_error *err)
+int pv_chain_open(struct pv_plugins *plugins, const struct pv_plugin_spec *primary,
+                  const struct pv_plugin_spec *fallback, struct pv_chain **ret, prov_error *err)
 {
     struct pv_chain *chain = calloc(1, sizeof *chain);
     *ret = NULL;
@@ -36,8 +38,9 @@ int pv_chain_open(struct pv_plugins *plugins, const struct pv_plugin_spec *prima
         if (rc != PROV_OK) {
             psdk_wrap(err, "fallback");
         } else if ((pv_instance_capabilities(chain->fallback) & PROV_CAP_LOCAL_ONLY) == 0) {
-            rc = psdk_fail(err, PROV_E_CONFIG, "%s%s'%s' cannot be a fallback: it does not answer locally; use chain-null or off",
-                           fallback->where != NULL ? fallback->where : "", fallback->where != NULL ? ": " : "", fallback->driver);
+            rc = psdk_fail(
+                err, PROV_E_CONFIG, "%s%s'%s' cannot be a fallback: it does not answer locally; use chain-null or off",
+                fallback->where != NULL ? fallback->where : "", fallback->where != NULL ? ": " : "", fallback->driver);
             psdk_outcome(err, PROV_OUTCOME_PERMANENT);
         }
     }
@@ -103,7 +106,7 @@ bool pv_chain_deferrable(uint32_t kind)
     }
 }
 
-/* ---- one call ----------------------------------------------------------------------------------------------------- */
+/* ---- one call ---------------------------------------------------------------------------------------------------- */
 /* What a call needs besides its kind; unused members are NULL. */
 struct asking {
     const struct pv_frame_kind *kind;
@@ -121,7 +124,8 @@ static int ask(struct pv_instance *instance, const struct asking *a, struct pv_c
     int rc;
     *ret = NULL;
     if (a->ref != NULL && strlen(a->ref) >= PV_REF_BYTES)
-        return psdk_fail(err, PROV_E_INVALID, "%s: the ref '%.40s...' is longer than %d bytes", a->kind->op, a->ref, PV_REF_BYTES - 1);
+        return psdk_fail(err, PROV_E_INVALID, "%s: the ref '%.40s...' is longer than %d bytes", a->kind->op, a->ref,
+                         PV_REF_BYTES - 1);
     do {
         memset(err, 0, sizeof *err);
         struct pv_chain_frame *f = pv_chain_frame_new(a->kind, a->ops, a->n_ops, err);
@@ -136,7 +140,8 @@ static int ask(struct pv_instance *instance, const struct asking *a, struct pv_c
         if (frame != NULL && f->fault[0] != '\0')
             rc = pv_call_blame(instance, err, "%s", f->fault);
         else if (frame != NULL && f->out.failed != 0)
-            rc = psdk_fail(err, f->out.failed, "%s: %s: the answer is larger than this host takes", pv_instance_name(instance), a->kind->op);
+            rc = psdk_fail(err, f->out.failed, "%s: %s: the answer is larger than this host takes",
+                           pv_instance_name(instance), a->kind->op);
         if (rc == PROV_OK)
             *ret = f;
         else
@@ -168,7 +173,7 @@ static int ask_tx(struct pv_instance *instance, const struct asking *a, prov_cha
     return PROV_OK;
 }
 
-/* ---- submit ------------------------------------------------------------------------------------------------------- */
+/* ---- submit ------------------------------------------------------------------------------------------------------ */
 int pv_chain_submit_primary(struct pv_chain *chain, const prov_chain_op *op, prov_chain_tx *ret_tx, prov_error *err)
 {
     return ask_tx(chain->primary, &(struct asking){.kind = &pv_chain_submit_kind, .ops = op, .n_ops = 1}, ret_tx, err);
@@ -211,7 +216,8 @@ int pv_chain_submit_many(struct pv_chain *chain, const prov_chain_op *ops, size_
     if (n_ops == 0)
         return PROV_OK;
     if (!pv_instance_has(chain->primary, OP_SUBMIT_MANY))
-        return psdk_fail(err, PROV_E_UNSUPPORTED, "%s: submit_many is not supported by this backend", pv_chain_name(chain));
+        return psdk_fail(err, PROV_E_UNSUPPORTED, "%s: submit_many is not supported by this backend",
+                         pv_chain_name(chain));
     struct asking a = {.kind = &pv_chain_submit_many_kind, .ops = ops, .n_ops = n_ops};
     int rc = ask(chain->primary, &a, &f, err != NULL ? err : &own);
     if (rc != PROV_OK)
@@ -222,7 +228,7 @@ int pv_chain_submit_many(struct pv_chain *chain, const prov_chain_op *ops, size_
     return PROV_OK;
 }
 
-/* ---- reads -------------------------------------------------------------------------------------------------------- */
+/* ---- reads ------------------------------------------------------------------------------------------------------- */
 int pv_chain_lookup(struct pv_chain *chain, const uint8_t key[32], prov_chain_tx *ret_tx, prov_error *err)
 {
     return ask_tx(chain->primary, &(struct asking){.kind = &pv_chain_lookup_kind, .key = key}, ret_tx, err);
@@ -261,7 +267,8 @@ int pv_chain_query(struct pv_chain *chain, const prov_chain_op *op,
 }
 
 int pv_chain_query_fallback(struct pv_chain *chain, const prov_chain_op *op,
-                            int (*row)(void *ctx, const prov_value *values, uint64_t n_values), void *ctx, prov_error *err)
+                            int (*row)(void *ctx, const prov_value *values, uint64_t n_values), void *ctx,
+                            prov_error *err)
 {
     if (chain->fallback == NULL)
         return psdk_fail(err, PROV_E_UNSUPPORTED, "%s has no fallback", pv_chain_name(chain));
@@ -306,7 +313,8 @@ int pv_chain_evidence(struct pv_chain *chain, const char *ref, size_t max_bytes,
     if (rc != PROV_OK)
         return rc;
     if (f->out.len > max_bytes)
-        rc = psdk_fail(err, PROV_E_LIMIT, "%s: evidence of '%s' is larger than %zu bytes", pv_chain_name(chain), ref, max_bytes);
+        rc = psdk_fail(err, PROV_E_LIMIT, "%s: evidence of '%s' is larger than %zu bytes", pv_chain_name(chain), ref,
+                       max_bytes);
     else if ((rc = psdk_buf_add(ret, f->out.data, f->out.len)) != PROV_OK)
         psdk_fail(err, rc, "no room for the evidence of '%s'", ref);
     pv_frame_free(&f->head);

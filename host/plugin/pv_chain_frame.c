@@ -5,11 +5,11 @@
 
 #include "pv_chain_int.h"
 
-/* ---- deep copies of operations ------------------------------------------------------------------------------------ */
+/* ---- deep copies of operations ----------------------------------------------------------------------------------- */
 static bool has_data(int32_t type)
 {
-    return type == PROV_VALUE_TEXT || type == PROV_VALUE_BYTES || type == PROV_VALUE_U256 || type == PROV_VALUE_ADDRESS ||
-           type == PROV_VALUE_HASH || type == PROV_VALUE_JSON;
+    return type == PROV_VALUE_TEXT || type == PROV_VALUE_BYTES || type == PROV_VALUE_U256 ||
+           type == PROV_VALUE_ADDRESS || type == PROV_VALUE_HASH || type == PROV_VALUE_JSON;
 }
 
 /* The size that a type prescribes, or the value's own. */
@@ -22,7 +22,9 @@ static uint64_t data_bytes(const prov_value *v)
 
 static const char *value_fault(const prov_value *v)
 {
-    uint64_t want = v->type == PROV_VALUE_U256 || v->type == PROV_VALUE_HASH ? 32 : v->type == PROV_VALUE_ADDRESS ? 20 : 0;
+    uint64_t want = v->type == PROV_VALUE_U256 || v->type == PROV_VALUE_HASH ? 32
+                    : v->type == PROV_VALUE_ADDRESS                          ? 20
+                                                                             : 0;
     if (!PROV_HAS(v, prov_value, size_bytes) || v->struct_size % _Alignof(prov_value) != 0 || v->struct_size > 4096)
         return "has a struct_size that cannot be";
     if (v->name == NULL)
@@ -58,7 +60,8 @@ static int measure_ops(const prov_chain_op *ops, size_t n_ops, size_t *ret_bytes
             const prov_value *v = &ops[i].args[k];
             const char *fault = value_fault(v);
             if (fault != NULL)
-                return psdk_fail(err, PROV_E_INVALID, "operation %u: argument %llu %s", ops[i].kind, (unsigned long long)k, fault);
+                return psdk_fail(err, PROV_E_INVALID, "operation %u: argument %llu %s", ops[i].kind,
+                                 (unsigned long long)k, fault);
             *ret_bytes += strlen(v->name) + 1 + (size_t)data_bytes(v) + 1;
         }
     }
@@ -97,7 +100,7 @@ static int copy_ops(struct pv_chain_frame *f, const prov_chain_op *ops, size_t n
     return PROV_OK;
 }
 
-/* ---- rows --------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 /* A row is kept as: count, then for each value its fixed part, the length of the name, the name, the data. */
 struct kept_value {
     int64_t i64;
@@ -111,7 +114,8 @@ struct kept_value {
 
 static int row_fault(struct pv_chain_frame *f, uint64_t k, const char *fault)
 {
-    snprintf(f->fault, sizeof f->fault, "%s emitted a row whose value %llu %s", f->head.kind->op, (unsigned long long)k, fault);
+    snprintf(f->fault, sizeof f->fault, "%s emitted a row whose value %llu %s", f->head.kind->op, (unsigned long long)k,
+             fault);
     return PROV_E_PLUGIN;
 }
 
@@ -149,8 +153,8 @@ static int32_t emit_row(void *ctx, const prov_value *values, uint64_t n_values)
     return rc;
 }
 
-int pv_chain_rows_each(const struct pv_chain_frame *frame, int (*row)(void *ctx, const prov_value *values, uint64_t n_values),
-                       void *ctx)
+int pv_chain_rows_each(const struct pv_chain_frame *frame,
+                       int (*row)(void *ctx, const prov_value *values, uint64_t n_values), void *ctx)
 {
     const uint8_t *at = frame->out.data;
     prov_value values[MAX_ROW_VALUES];
@@ -162,7 +166,8 @@ int pv_chain_rows_each(const struct pv_chain_frame *frame, int (*row)(void *ctx,
             struct kept_value kept;
             memcpy(&kept, at, sizeof kept);
             at += sizeof kept;
-            values[k] = (prov_value){sizeof values[k], kept.type, (const char *)at, kept.i64, kept.f64, NULL, kept.size_bytes};
+            values[k] =
+                (prov_value){sizeof values[k], kept.type, (const char *)at, kept.i64, kept.f64, NULL, kept.size_bytes};
             at += kept.name_bytes;
             values[k].data = at;
             at += kept.size_bytes + 1;
@@ -184,7 +189,7 @@ static int32_t sink_evidence(void *ctx, const void *data, uint64_t size_bytes)
     return rc;
 }
 
-/* ---- the ops ------------------------------------------------------------------------------------------------------ */
+/* ---- the ops ----------------------------------------------------------------------------------------------------- */
 #define FRAME(frame) ((struct pv_chain_frame *)(frame))
 #define OPS(ops) ((const prov_chain_ops *)(ops))
 

@@ -18,10 +18,10 @@ struct pv_chain_frame {
     char ref[PV_REF_BYTES];
     prov_row_emit emit;
     prov_sink sink;
-    struct psdk_buf out;   /* rows or evidence */
+    struct psdk_buf out; /* rows or evidence */
     size_t n_rows;
-    char fault[160];       /* what was wrong with a row, or "" */
-    prov_chain_tx *txs;    /* submit_many: n_ops of them, then a guard, one block */
+    char fault[160];    /* what was wrong with a row, or "" */
+    prov_chain_tx *txs; /* submit_many: n_ops of them, then a guard, one block */
     struct pv_guard tx_front;
     prov_chain_tx tx;
     struct pv_guard tx_back;
@@ -37,7 +37,7 @@ extern const struct pv_frame_kind pv_chain_submit_kind, pv_chain_submit_many_kin
 struct pv_chain_frame *pv_chain_frame_new(const struct pv_frame_kind *kind, const prov_chain_op *ops, size_t n_ops,
                                           prov_error *err);
 /* Calls row for each row gathered in frame. */
-int pv_chain_rows_each(const struct pv_chain_frame *frame, int (*row)(void *ctx, const prov_value *values, uint64_t n_values),
-                       void *ctx);
+int pv_chain_rows_each(const struct pv_chain_frame *frame,
+                       int (*row)(void *ctx, const prov_value *values, uint64_t n_values), void *ctx);
 
 #endif

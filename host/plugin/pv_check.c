@@ -10,7 +10,7 @@
 #include "pv_elf.h"
 #include "pv_module.h"
 
-/* ---- one file ----------------------------------------------------------------------------------------------------- */
+/* ---- one file ---------------------------------------------------------------------------------------------------- */
 static void put_identity(json_t *ret, const struct pv_candidate *c)
 {
     char hex[PSDK_SHA256_HEX];
@@ -47,7 +47,7 @@ json_t *pv_plugin_info(struct pv_plugins *plugins, const char *name_or_path, pro
     return ret;
 }
 
-/* ---- list --------------------------------------------------------------------------------------------------------- */
+/* ---- list -------------------------------------------------------------------------------------------------------- */
 /* The parts of an info that a list shows. */
 static json_t *list_entry(json_t *info)
 {
@@ -59,7 +59,8 @@ static json_t *list_entry(json_t *info)
     json_t *p;
     for (i = 0; i < sizeof members / sizeof members[0]; i++)
         json_object_set(ret, members[i], json_object_get(info, members[i]));
-    json_array_foreach(json_object_get(info, "providers"), i, p) {
+    json_array_foreach(json_object_get(info, "providers"), i, p)
+    {
         json_t *one = json_object();
         for (size_t k = 0; k < sizeof of_provider / sizeof of_provider[0]; k++)
             json_object_set(one, of_provider[k], json_object_get(p, of_provider[k]));
@@ -113,7 +114,7 @@ json_t *pv_plugins_list(struct pv_plugins *plugins, prov_error *err)
     return ret;
 }
 
-/* ---- check -------------------------------------------------------------------------------------------------------- */
+/* ---- check ------------------------------------------------------------------------------------------------------- */
 struct checking {
     json_t *checks;
     bool ok;
@@ -138,7 +139,9 @@ static void check_exports(struct checking *c, const struct pv_elf_info *elf)
     if (!elf->has_dynamic)
         note(c, "exports", true, "not known: the file has no section headers");
     else if (!found)
-        note(c, "exports", false, "prov_plugin_v1 is not exported: mark it PROV_PLUGIN_EXPORT");
+        note(c, "exports", false,
+             "prov_plugin_v1 is not exported: include prov_plugin.h where you define it, outside any namespace, not "
+             "static");
     else if (extra.len > 0)
         note(c, "exports", false, psdk_buf_str(&extra));
     else
@@ -162,7 +165,8 @@ static void check_libraries(struct checking *c, const struct pv_elf_info *elf)
     for (uint32_t i = 0; i < elf->n_needed; i++)
         psdk_buf_addf(&names, "%s%s", i > 0 ? ", " : "", elf->needed[i]);
     if (strstr(elf->runpath, "$ORIGIN") != NULL)
-        psdk_buf_adds(&names, " (its run path names $ORIGIN, which has no effect here: plugins are loaded by descriptor)");
+        psdk_buf_adds(&names,
+                      " (its run path names $ORIGIN, which has no effect here: plugins are loaded by descriptor)");
     note(c, "libraries", true, names.len > 0 ? psdk_buf_str(&names) : "none");
     psdk_buf_done(&names);
 }

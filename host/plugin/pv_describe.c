@@ -1,10 +1,11 @@
 /* pv_describe.c - describing a plugin in a child process. SPDX-License-Identifier: Apache-2.0
  *
- * Loading a file runs its constructors, so a file that was never seen before is first loaded in a child, which writes the
- * descriptor as JSON to a pipe. Whatever happens there (a crash, exit, a hang, nonsense) is one error here.
+ * Loading a file runs its constructors, so a file that was never seen before is first loaded in a child, which writes
+ * the descriptor as JSON to a pipe. Whatever happens there (a crash, exit, a hang, nonsense) is one error here.
  *
- * With a helper program the child is a fresh one: HELPER __describe /proc/self/fd/4, the JSON goes to descriptor 3. Without one the child is a copy
- * of this process; the file keeps its descriptor's number there, because the loader remembers files by that name.
+ * With a helper program the child is a fresh one: HELPER __describe /proc/self/fd/4, the JSON goes to descriptor 3.
+ * Without one the child is a copy of this process; the file keeps its descriptor's number there, because the loader
+ * remembers files by that name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +28,7 @@
 #define CHILD_FILE_FD 4
 #define CHILD_FILE_NAME "/proc/self/fd/4"
 
-/* ---- in the child ------------------------------------------------------------------------------------------------- */
+/* ---- in the child ------------------------------------------------------------------------------------------------ */
 static int write_json(int out_fd, json_t *root)
 {
     char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
@@ -45,8 +46,11 @@ static int describe_fd(int fd, int out_fd)
     int rc = pv_module_load("(child)", &fd, &module, &err);
     json_t *root = rc == PROV_OK ? json_pack("{s:o}", "plugin", pv_describe_module(&module))
                                  : json_pack("{s:{s:i,s:s}}", "error", "code", rc, "message", err.message);
-    rc = write_json(out_fd, root);
-    return rc;
+    if (rc == PROV_OK) { /* the code stays loaded; what describes it is not needed any more */
+        free(module.providers);
+        free(module.file);
+    }
+    return write_json(out_fd, root);
 }
 
 int pv_plugin_describe_child(const char *path, int out_fd)
@@ -61,8 +65,8 @@ int pv_plugin_describe_child(const char *path, int out_fd)
 /* Only async-signal-safe calls: the parent may have threads. */
 static void settle_child(void)
 {
-    static const int defaults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS,
-                                   SIGTERM, SIGINT, SIGPIPE, SIGALRM, SIGCHLD, SIGHUP, SIGQUIT};
+    static const int defaults[] = {SIGSEGV, SIGBUS, SIGILL,  SIGFPE,  SIGABRT, SIGTRAP, SIGSYS,
+                                   SIGTERM, SIGINT, SIGPIPE, SIGALRM, SIGCHLD, SIGHUP,  SIGQUIT};
     struct rlimit none = {0, 0};
     sigset_t empty;
     setpgid(0, 0);
@@ -101,12 +105,13 @@ static void run_child(const char *helper, int fd, int out_fd)
     dup2(high_out, CHILD_OUT_FD);
     dup2(high_fd, CHILD_FILE_FD);
     close_others(CHILD_OUT_FD, CHILD_FILE_FD);
-    char *const argv[] = {(char *)(uintptr_t)helper, (char *)(uintptr_t)"__describe", (char *)(uintptr_t)CHILD_FILE_NAME, NULL};
+    char *const argv[] = {(char *)(uintptr_t)helper, (char *)(uintptr_t) "__describe",
+                          (char *)(uintptr_t)CHILD_FILE_NAME, NULL};
     execv(helper, argv);
     _exit(127);
 }
 
-/* ---- in the parent ------------------------------------------------------------------------------------------------ */
+/* ---- in the parent ----------------------------------------------------------------------------------------------- */
 struct child {
     pid_t pid;
     int pipe_fd;
@@ -185,18 +190,21 @@ static void end_child(struct child *c)
 static int say_how_it_ended(const struct child *c, const char *helper, prov_error *err)
 {
     if (c->late)
-        return psdk_fail(err, PROV_E_PLUGIN, "did not finish loading within %llu s (in a separate process); it was not loaded here",
+        return psdk_fail(err, PROV_E_PLUGIN,
+                         "did not finish loading within %llu s (in a separate process); it was not loaded here",
                          LIMIT_NS / 1000000000ull);
     if (!c->unknown && c->how.si_code != CLD_EXITED) {
         const char *name = sigabbrev_np(c->how.si_status);
-        return psdk_fail(err, PROV_E_PLUGIN, "crashed with SIG%s while it was loaded (in a separate process); it was not loaded here",
+        return psdk_fail(err, PROV_E_PLUGIN,
+                         "crashed with SIG%s while it was loaded (in a separate process); it was not loaded here",
                          name != NULL ? name : "?");
     }
     if (helper != NULL && !c->unknown && c->how.si_status == 127)
         return psdk_fail(err, PROV_E_PLUGIN, "cannot be described: the helper program %s cannot be run", helper);
     if (c->out.len > 0)
         return psdk_fail(err, PROV_E_PLUGIN, "the process that described it wrote nonsense; it was not loaded here");
-    return psdk_fail(err, PROV_E_PLUGIN, "called exit(%d) while it was loaded (in a separate process); it was not loaded here",
+    return psdk_fail(err, PROV_E_PLUGIN,
+                     "called exit(%d) while it was loaded (in a separate process); it was not loaded here",
                      c->unknown ? 0 : c->how.si_status);
 }
 
@@ -205,7 +213,8 @@ static int read_answer(const struct child *c, json_t **ret, prov_error *err)
 {
     *ret = NULL;
     json_t *root = c->out.failed == 0 && c->out.len > 0
-                       ? psdk_json_parse((const char *)c->out.data, c->out.len, "description", NULL) : NULL;
+                       ? psdk_json_parse((const char *)c->out.data, c->out.len, "description", NULL)
+                       : NULL;
     json_t *plugin = json_object_get(root, "plugin");
     const json_t *error = json_object_get(root, "error");
     const char *message = json_string_value(json_object_get(error, "message"));

@@ -51,7 +51,8 @@ static int check_header(int fd, uint64_t size_bytes, Elf64_Ehdr *h, prov_error *
     if (rc != PROV_OK)
         return rc;
     if (h->e_ident[EI_CLASS] != ELFCLASS64 || (OWN_MACHINE != EM_NONE && h->e_machine != OWN_MACHINE))
-        return psdk_fail(err, PROV_E_PLUGIN, "built for another machine (ELF class %u, machine %u): rebuild it for this one",
+        return psdk_fail(err, PROV_E_PLUGIN,
+                         "built for another machine (ELF class %u, machine %u): rebuild it for this one",
                          h->e_ident[EI_CLASS], h->e_machine);
     if (h->e_type != ET_DYN)
         return psdk_fail(err, PROV_E_PLUGIN, "not a shared object (ELF type %u): link it with -shared", h->e_type);
@@ -71,13 +72,14 @@ int pv_elf_check(int fd, uint64_t size_bytes, prov_error *err)
             return psdk_fail(err, PROV_E_PLUGIN, "the file is cut short: its program headers are not whole");
         rc = read_at(fd, &p, sizeof p, at, err);
         if (rc == PROV_OK && p.p_type == PT_LOAD && (p.p_offset > size_bytes || p.p_filesz > size_bytes - p.p_offset))
-            rc = psdk_fail(err, PROV_E_PLUGIN, "the file is cut short: it has %llu bytes, its segments need %llu: copy it again",
+            rc = psdk_fail(err, PROV_E_PLUGIN,
+                           "the file is cut short: it has %llu bytes, its segments need %llu: copy it again",
                            (unsigned long long)size_bytes, (unsigned long long)(p.p_offset + p.p_filesz));
     }
     return rc;
 }
 
-/* ---- tables ------------------------------------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
 struct tables {
     int fd;
     uint64_t size_bytes;
@@ -111,23 +113,27 @@ static const char *string_at(const char *strings, uint64_t size, uint64_t at)
     return at < size ? strings + at : "";
 }
 
-static void read_symbols(const char *data, uint64_t size, const char *strings, uint64_t n_strings, struct pv_elf_info *ret)
+static void read_symbols(const char *data, uint64_t size, const char *strings, uint64_t n_strings,
+                         struct pv_elf_info *ret)
 {
     Elf64_Sym s;
     for (uint64_t at = 0; at + sizeof s <= size; at += sizeof s) {
         memcpy(&s, data + at, sizeof s);
         unsigned bind = ELF64_ST_BIND(s.st_info);
         unsigned visible = ELF64_ST_VISIBILITY(s.st_other);
-        if (s.st_shndx == SHN_UNDEF || s.st_shndx == SHN_ABS || (bind != STB_GLOBAL && bind != STB_WEAK && bind != STB_GNU_UNIQUE) ||
-            visible == STV_HIDDEN || visible == STV_INTERNAL)
+        if (s.st_shndx == SHN_UNDEF || s.st_shndx == SHN_ABS ||
+            (bind != STB_GLOBAL && bind != STB_WEAK && bind != STB_GNU_UNIQUE) || visible == STV_HIDDEN ||
+            visible == STV_INTERNAL)
             continue;
         if (ret->n_exports < PV_ELF_NAMES)
-            snprintf(ret->exports[ret->n_exports], sizeof ret->exports[0], "%s", string_at(strings, n_strings, s.st_name));
+            snprintf(ret->exports[ret->n_exports], sizeof ret->exports[0], "%s",
+                     string_at(strings, n_strings, s.st_name));
         ret->n_exports++;
     }
 }
 
-static void read_dynamic(const char *data, uint64_t size, const char *strings, uint64_t n_strings, struct pv_elf_info *ret)
+static void read_dynamic(const char *data, uint64_t size, const char *strings, uint64_t n_strings,
+                         struct pv_elf_info *ret)
 {
     Elf64_Dyn d;
     for (uint64_t at = 0; at + sizeof d <= size; at += sizeof d) {
@@ -185,7 +191,8 @@ int pv_elf_read(int fd, uint64_t size_bytes, struct pv_elf_info *ret, prov_error
     if (rc != PROV_OK)
         return rc;
     uint64_t bytes = (uint64_t)h.e_shnum * sizeof(Elf64_Shdr);
-    if (h.e_shnum == 0 || h.e_shentsize != sizeof(Elf64_Shdr) || h.e_shoff > size_bytes || bytes > size_bytes - h.e_shoff)
+    if (h.e_shnum == 0 || h.e_shentsize != sizeof(Elf64_Shdr) || h.e_shoff > size_bytes ||
+        bytes > size_bytes - h.e_shoff)
         return PROV_OK; /* no section headers: legal, and nothing to read here */
     t.n_sections = h.e_shnum;
     t.sections = malloc((size_t)bytes);

@@ -6,8 +6,8 @@
 
 #include "psdk_buf.h"
 
-/* Checks that the open file of size_bytes is a whole 64-bit ELF shared object for this machine: PROV_E_PLUGIN says what it is
- * instead ("not an ELF file", "cut short: ..."). */
+/* Checks that the open file of size_bytes is a whole 64-bit ELF shared object for this machine: PROV_E_PLUGIN says what
+ * it is instead ("not an ELF file", "cut short: ..."). */
 int pv_elf_check(int fd, uint64_t size_bytes, prov_error *err);
 
 #define PV_ELF_NAMES 32

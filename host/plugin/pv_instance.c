@@ -1,4 +1,5 @@
-/* pv_instance.c - opening and closing an instance; the host services that it is given. SPDX-License-Identifier: Apache-2.0 */
+/* pv_instance.c - opening and closing an instance; the host services that it is given. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "pv_log.h"
 #include "pv_module.h"
 
-/* ---- host services ------------------------------------------------------------------------------------------------ */
+/* ---- host services ----------------------------------------------------------------------------------------------- */
 static void host_log(void *ctx, int32_t level, const char *message)
 {
     const struct pv_instance *instance = ctx;
@@ -45,7 +46,8 @@ static int32_t host_secret(void *ctx, const char *option, char *buf, uint64_t ca
         if (strcmp(s->name, option) != 0)
             continue;
         size_t len = strlen(s->value);
-        rc = len < cap_bytes ? PROV_OK : psdk_fail(err, PROV_E_LIMIT, "%s: secret '%s' needs %zu bytes", name, option, len + 1);
+        rc = len < cap_bytes ? PROV_OK
+                             : psdk_fail(err, PROV_E_LIMIT, "%s: secret '%s' needs %zu bytes", name, option, len + 1);
         if (rc == PROV_OK)
             memcpy(buf, s->value, len + 1);
         goto out;
@@ -99,7 +101,7 @@ static void init_host(struct pv_instance *i)
     i->state_service.dir = host_state_dir;
 }
 
-/* ---- create and destroy as calls ---------------------------------------------------------------------------------- */
+/* ---- create and destroy as calls --------------------------------------------------------------------------------- */
 struct create_frame {
     struct pv_frame head;
     struct pv_guard front;
@@ -133,7 +135,8 @@ static void done_create(struct pv_frame *frame)
         frame->instance->provider->destroy(f->self);
 }
 
-static const struct pv_frame_kind create_kind = {"create", true, false, sizeof(struct create_frame), run_create, done_create};
+static const struct pv_frame_kind create_kind = {"create",   true,       false, sizeof(struct create_frame),
+                                                 run_create, done_create};
 static const struct pv_frame_kind destroy_kind = {"destroy", true, true, sizeof(struct pv_frame), run_destroy, NULL};
 
 static void allow_secrets(struct pv_instance *instance, bool allowed)
@@ -166,7 +169,7 @@ static int create(struct pv_instance *instance, bool *ret_owned, prov_error *err
     return rc;
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 static void free_parts(struct pv_instance *instance)
 {
     pv_options_done(&instance->values);
@@ -256,7 +259,7 @@ void pv_instance_close(struct pv_instance *instance)
         free_parts(instance);
 }
 
-/* ---- facts -------------------------------------------------------------------------------------------------------- */
+/* ---- facts ------------------------------------------------------------------------------------------------------- */
 const char *pv_instance_name(const struct pv_instance *instance)
 {
     return instance->provider->name;

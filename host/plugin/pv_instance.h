@@ -2,7 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * What a role's wrapper (pv_store.c, pv_chain.c) stands on. Threads: open and close as for any resource; the rest [any].
+ * What a role's wrapper (pv_store.c, pv_chain.c) stands on. Threads: open and close as for any resource; the rest
+ * [any].
  */
 #ifndef PV_INSTANCE_H
 #define PV_INSTANCE_H
@@ -15,8 +16,8 @@ struct pv_instance;
 /* Loads the driver, checks the options and creates the instance, on a host thread and under the timeout of spec. */
 int pv_instance_open(struct pv_plugins *plugins, const struct pv_plugin_spec *spec, struct pv_instance **ret,
                      prov_error *err);
-/* Ends it. No call may be running but abandoned ones; with such a one left the plugin's part is leaked, never destroyed under
- * its feet. Safe on NULL. */
+/* Ends it. No call may be running but abandoned ones; with such a one left the plugin's part is leaked, never destroyed
+ * under its feet. Safe on NULL. */
 void pv_instance_close(struct pv_instance *instance);
 
 /* The driver's name, capability bits, doc; borrowed. */

@@ -1,8 +1,9 @@
 /* pv_module.c - opening, checking and loading one file. SPDX-License-Identifier: Apache-2.0
  *
  * The file is opened once. What was checked and hashed is that open file, and the loader is given the descriptor
- * (/proc/self/fd/N), so that a name that is changed meanwhile cannot bring other code in. The loader remembers files by the name it was
- * given: a descriptor that it has seen is never closed, or its number could later stand for another file.
+ * (/proc/self/fd/N), so that a name that is changed meanwhile cannot bring other code in. The loader remembers files by
+ * the name it was given: a descriptor that it has seen is never closed, or its number could later stand for another
+ * file.
  */
 #include "pv_module.h"
 
@@ -21,12 +22,13 @@
 #include "psdk_hash.h"
 #include "pv_elf.h"
 
-/* ---- may we ------------------------------------------------------------------------------------------------------- */
+/* ---- may we ------------------------------------------------------------------------------------------------------ */
 int pv_loader_allowed(prov_error *err)
 {
     static const char *const names[] = {"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"};
     if (getauxval(AT_SECURE) != 0)
-        return psdk_fail(err, PROV_E_DENIED, "plugins are not loaded into a program that runs with another user's rights "
+        return psdk_fail(err, PROV_E_DENIED,
+                         "plugins are not loaded into a program that runs with another user's rights "
                          "(set-user-id, set-group-id or capabilities): run it as an ordinary user");
     const char *allowed = getenv("PROV_ALLOW_LD");
     if (allowed != NULL && strcmp(allowed, "1") == 0)
@@ -34,13 +36,15 @@ int pv_loader_allowed(prov_error *err)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *value = getenv(names[i]);
         if (value != NULL && value[0] != '\0')
-            return psdk_fail(err, PROV_E_DENIED, "plugins are not loaded while %s is set, since it can put other code into "
-                             "them: unset it, or set PROV_ALLOW_LD=1 if you set it on purpose", names[i]);
+            return psdk_fail(err, PROV_E_DENIED,
+                             "plugins are not loaded while %s is set, since it can put other code into "
+                             "them: unset it, or set PROV_ALLOW_LD=1 if you set it on purpose",
+                             names[i]);
     }
     return PROV_OK;
 }
 
-/* ---- candidates --------------------------------------------------------------------------------------------------- */
+/* ---- candidates -------------------------------------------------------------------------------------------------- */
 void pv_candidate_close(struct pv_candidate *candidate)
 {
     psdk_close(&candidate->fd);
@@ -88,7 +92,9 @@ static int open_regular(struct pv_candidate *c, prov_error *err)
         return psdk_fail_errno(err, errno, "cannot look at it");
     if (!S_ISREG(st.st_mode))
         return psdk_fail(err, PROV_E_PLUGIN, "not a file but %s",
-                         S_ISDIR(st.st_mode) ? "a folder" : S_ISFIFO(st.st_mode) ? "a named pipe" : "a special file");
+                         S_ISDIR(st.st_mode)    ? "a folder"
+                         : S_ISFIFO(st.st_mode) ? "a named pipe"
+                                                : "a special file");
     c->size_bytes = (uint64_t)st.st_size;
     return PROV_OK;
 }
@@ -115,7 +121,7 @@ int pv_candidate_open(const char *path, struct pv_candidate *ret, prov_error *er
     return rc;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
 /* dlerror's text without the descriptor's name in front. */
 static int loader_error(const char *name, prov_error *err)
 {
@@ -135,8 +141,10 @@ static int no_symbol(void *handle, prov_error *err)
         char name[32];
         snprintf(name, sizeof name, "prov_plugin_v%u", major);
         if (dlsym(handle, name) != NULL)
-            return psdk_fail(err, PROV_E_PLUGIN, "it is made for plugin ABI %u; this host has ABI %u: use a newer host or an older "
-                             "plugin", major, PROV_ABI_MAJOR);
+            return psdk_fail(err, PROV_E_PLUGIN,
+                             "it is made for plugin ABI %u; this host has ABI %u: use a newer host or an older "
+                             "plugin",
+                             major, PROV_ABI_MAJOR);
     }
     return psdk_fail(err, PROV_E_PLUGIN, "it exports no '%s': it is not a plugin, or was linked without exporting it",
                      PROV_PLUGIN_SYMBOL);
@@ -158,8 +166,8 @@ static const prov_plugin *find_symbol(void *handle, prov_error *err)
         return NULL;
     }
     if (own != owner) {
-        psdk_fail(err, PROV_E_PLUGIN, "it exports no '%s' itself, only a library that it needs does: %s", PROV_PLUGIN_SYMBOL,
-                  owner != NULL && owner->l_name != NULL ? owner->l_name : "?");
+        psdk_fail(err, PROV_E_PLUGIN, "it exports no '%s' itself, only a library that it needs does: %s",
+                  PROV_PLUGIN_SYMBOL, owner != NULL && owner->l_name != NULL ? owner->l_name : "?");
         return NULL;
     }
     return symbol;
@@ -181,8 +189,9 @@ int pv_module_load(const char *file, int *fd, struct pv_module *ret, prov_error 
     *fd = -1; /* whatever comes, the loader has its name from here on */
     void *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     int rc = handle == NULL ? loader_error(name, err) : PROV_OK;
-    if (rc == PROV_OK && (fstat(ret->fd, &after) != 0 || before.st_size != after.st_size ||
-                          before.st_mtim.tv_sec != after.st_mtim.tv_sec || before.st_mtim.tv_nsec != after.st_mtim.tv_nsec))
+    if (rc == PROV_OK &&
+        (fstat(ret->fd, &after) != 0 || before.st_size != after.st_size ||
+         before.st_mtim.tv_sec != after.st_mtim.tv_sec || before.st_mtim.tv_nsec != after.st_mtim.tv_nsec))
         rc = psdk_fail(err, PROV_E_DENIED, "it changed while it was being loaded");
     const prov_plugin *raw = rc == PROV_OK ? find_symbol(handle, err) : NULL;
     if (raw != NULL)

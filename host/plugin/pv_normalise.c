@@ -1,7 +1,7 @@
 /* pv_normalise.c - checking a descriptor and copying it into this host's tables. SPDX-License-Identifier: Apache-2.0
  *
- * Everything here reads memory of the plugin, which may be wrong: counts and sizes have ceilings, pointers may be NULL. A wild
- * pointer kills the child process that describes a new file, not the host.
+ * Everything here reads memory of the plugin, which may be wrong: counts and sizes have ceilings, pointers may be NULL.
+ * A wild pointer kills the child process that describes a new file, not the host.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +27,8 @@ bool pv_driver_name_ok(const char *name)
 static int check_size(const char *what, uint32_t size, size_t least, prov_error *err)
 {
     if (size < least)
-        return psdk_fail(err, PROV_E_PLUGIN, "%s: struct_size is %u, want at least %zu (set it to sizeof the struct)", what,
-                         size, least);
+        return psdk_fail(err, PROV_E_PLUGIN, "%s: struct_size is %u, want at least %zu (set it to sizeof the struct)",
+                         what, size, least);
     if (size > PV_MAX_STRUCT_BYTES)
         return psdk_fail(err, PROV_E_PLUGIN, "%s: struct_size is %u, more than %u: it was not set", what, size,
                          PV_MAX_STRUCT_BYTES);
@@ -48,7 +48,7 @@ static int check_text(const char *what, const char *member, const char *text, pr
     return PROV_OK;
 }
 
-/* ---- ops ---------------------------------------------------------------------------------------------------------- */
+/* ---- ops --------------------------------------------------------------------------------------------------------- */
 /* Copies the table, checks the required ops and fills stubs in for the missing optional ones. */
 static int copy_ops(struct pv_provider *p, const void *ops, prov_error *err)
 {
@@ -56,7 +56,8 @@ static int copy_ops(struct pv_provider *p, const void *ops, prov_error *err)
     if (ops == NULL)
         return psdk_fail(err, PROV_E_PLUGIN, "provider '%s': ops is NULL", p->name);
     memcpy(&size, ops, sizeof size);
-    /* A table that ends early lacks ops: those are named below; only a size that covers no op at all is a fault of its own. */
+    /* A table that ends early lacks ops: those are named below; only a size that covers no op at all is a fault of its
+     * own. */
     int rc = check_size("the ops table", size, sizeof(uint32_t) * 2, err);
     if (rc != PROV_OK)
         return psdk_wrap(err, "provider '%s'", p->name);
@@ -82,7 +83,7 @@ static int copy_ops(struct pv_provider *p, const void *ops, prov_error *err)
     return PROV_OK;
 }
 
-/* ---- options ------------------------------------------------------------------------------------------------------ */
+/* ---- options ----------------------------------------------------------------------------------------------------- */
 static int check_option(const struct pv_provider *p, uint32_t index, prov_error *err)
 {
     const prov_option *o = p->options[index];
@@ -123,7 +124,7 @@ static int check_options(struct pv_provider *p, prov_error *err)
     return PROV_OK;
 }
 
-/* ---- providers ---------------------------------------------------------------------------------------------------- */
+/* ---- providers --------------------------------------------------------------------------------------------------- */
 static int read_provider(struct pv_module *module, const prov_provider *raw, prov_error *err)
 {
     struct pv_provider *p = &module->providers[module->n_providers];
@@ -133,8 +134,8 @@ static int read_provider(struct pv_module *module, const prov_provider *raw, pro
     if (rc != PROV_OK)
         return rc;
     if (!pv_driver_name_ok(raw->name))
-        return psdk_fail(err, PROV_E_PLUGIN, "provider of role %s: its name is %s: want [a-z][a-z0-9-]{0,62}", raw->role,
-                         raw->name == NULL ? "NULL" : "not a driver name");
+        return psdk_fail(err, PROV_E_PLUGIN, "provider of role %s: its name is %s: want [a-z][a-z0-9-]{0,62}",
+                         raw->role, raw->name == NULL ? "NULL" : "not a driver name");
     for (uint32_t i = 0; i < module->n_providers; i++) {
         if (strcmp(module->providers[i].role_id, raw->role) == 0 && strcmp(module->providers[i].name, raw->name) == 0)
             return psdk_fail(err, PROV_E_PLUGIN, "two providers of role %s are named '%s'", raw->role, raw->name);
@@ -155,7 +156,8 @@ static int read_provider(struct pv_module *module, const prov_provider *raw, pro
         return rc != PROV_OK ? rc : check_options(p, err);
     }
     if (p->create == NULL || p->destroy == NULL)
-        return psdk_fail(err, PROV_E_PLUGIN, "provider '%s': %s is NULL", p->name, p->create == NULL ? "create" : "destroy");
+        return psdk_fail(err, PROV_E_PLUGIN, "provider '%s': %s is NULL", p->name,
+                         p->create == NULL ? "create" : "destroy");
     rc = copy_ops(p, raw->ops, err);
     return rc == PROV_OK ? check_options(p, err) : rc;
 }
@@ -179,7 +181,8 @@ int pv_module_normalise(struct pv_module *module, const prov_plugin *raw, prov_e
     uint32_t n = 0;
     while (raw->providers[n] != NULL) {
         if (++n > PV_MAX_PROVIDERS)
-            return psdk_fail(err, PROV_E_PLUGIN, "prov_plugin_v1: more than %u providers: the NULL at the end is missing",
+            return psdk_fail(err, PROV_E_PLUGIN,
+                             "prov_plugin_v1: more than %u providers: the NULL at the end is missing",
                              PV_MAX_PROVIDERS);
     }
     module->providers = calloc(n, sizeof module->providers[0]);

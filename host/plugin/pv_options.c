@@ -59,7 +59,7 @@ static int config_error(prov_error *err)
     return psdk_outcome(err, PROV_OUTCOME_PERMANENT);
 }
 
-/* ---- one value ---------------------------------------------------------------------------------------------------- */
+/* ---- one value --------------------------------------------------------------------------------------------------- */
 static bool parse_int(const char *text, char *ret, size_t cap)
 {
     char *end = NULL;
@@ -126,7 +126,7 @@ static char *convert(const prov_option *option, const char *text, const char *ba
     return *ret_bad ? NULL : strdup(number);
 }
 
-/* ---- the lists ---------------------------------------------------------------------------------------------------- */
+/* ---- the lists --------------------------------------------------------------------------------------------------- */
 static int add(prov_option_value **list, size_t *n, const char *name, char *value, prov_error *err)
 {
     char *copy = value != NULL ? strdup(name) : NULL;
@@ -159,7 +159,7 @@ void pv_options_done(struct pv_option_values *values)
     memset(values, 0, sizeof *values);
 }
 
-/* ---- names -------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 /* Whether configured `name` is option `o`, or a key of it when it is a map. */
 static bool names_option(const prov_option *o, const char *name)
 {
@@ -193,7 +193,8 @@ static int unknown_option(const struct pv_provider *p, const struct pv_plugin_op
     names[p->n_options] = NULL;
     const char *near = psdk_suggest(given->name, names);
     if (near != NULL)
-        psdk_fail(err, PROV_E_CONFIG, "%s: %s has no option '%s'; did you mean '%s'?", where, p->name, given->name, near);
+        psdk_fail(err, PROV_E_CONFIG, "%s: %s has no option '%s'; did you mean '%s'?", where, p->name, given->name,
+                  near);
     else
         psdk_fail(err, PROV_E_CONFIG, "%s: %s has no option '%s'; `prov plugin info %s` lists them", where, p->name,
                   given->name, p->name);
@@ -222,15 +223,15 @@ static int check_names(const struct pv_provider *p, const struct pv_plugin_spec 
     return PROV_OK;
 }
 
-/* ---- one option of the table -------------------------------------------------------------------------------------- */
+/* ---- one option of the table ------------------------------------------------------------------------------------- */
 struct filling {
     const struct pv_provider *provider;
     const struct pv_plugin_spec *spec;
     struct pv_option_values *out;
 };
 
-static int take_value(const struct filling *f, const prov_option *o, const char *name, const char *text, const char *where,
-                      prov_error *err)
+static int take_value(const struct filling *f, const prov_option *o, const char *name, const char *text,
+                      const char *where, prov_error *err)
 {
     bool bad = false;
     bool secret = (o->flags & PROV_OPT_SECRET) != 0;
@@ -272,14 +273,14 @@ static int fill_option(const struct filling *f, const prov_option *o, prov_error
         return take_value(f, o, o->name, o->default_value, "its default", err);
     if ((o->flags & PROV_OPT_REQUIRED) == 0)
         return PROV_OK;
-    psdk_fail(err, PROV_E_CONFIG, "%s: %s needs option '%s', %s%s%s", f->spec->where != NULL ? f->spec->where : "configuration",
-              f->provider->name, o->name, pv_option_type_text(o->type), o->doc != NULL ? ": " : "",
-              o->doc != NULL ? o->doc : "");
+    psdk_fail(err, PROV_E_CONFIG, "%s: %s needs option '%s', %s%s%s",
+              f->spec->where != NULL ? f->spec->where : "configuration", f->provider->name, o->name,
+              pv_option_type_text(o->type), o->doc != NULL ? ": " : "", o->doc != NULL ? o->doc : "");
     return config_error(err);
 }
 
-int pv_options_parse(const struct pv_provider *provider, const struct pv_plugin_spec *spec, struct pv_option_values *ret,
-                     prov_error *err)
+int pv_options_parse(const struct pv_provider *provider, const struct pv_plugin_spec *spec,
+                     struct pv_option_values *ret, prov_error *err)
 {
     struct filling f = {provider, spec, ret};
     memset(ret, 0, sizeof *ret);

@@ -13,10 +13,11 @@ struct pv_option_values {
     size_t n_secrets;
 };
 
-/* Parses each option by its type (durations to nanoseconds, sizes to bytes, paths made absolute), fills defaults in, and refuses
- * unknown names, wrong values, missing required ones and repeated ones: PROV_E_CONFIG, outcome PERMANENT, "prov.yaml:12:5: ...". */
-int pv_options_parse(const struct pv_provider *provider, const struct pv_plugin_spec *spec, struct pv_option_values *ret,
-                     prov_error *err);
+/* Parses each option by its type (durations to nanoseconds, sizes to bytes, paths made absolute), fills defaults in,
+ * and refuses unknown names, wrong values, missing required ones and repeated ones: PROV_E_CONFIG, outcome PERMANENT,
+ * "prov.yaml:12:5: ...". */
+int pv_options_parse(const struct pv_provider *provider, const struct pv_plugin_spec *spec,
+                     struct pv_option_values *ret, prov_error *err);
 /* Wipes the secrets and frees everything. */
 void pv_options_done(struct pv_option_values *values);
 /* "a string", "a duration such as 10s", ... of a PROV_OPT_* type, or NULL when there is no such type. */

@@ -27,7 +27,7 @@ struct pv_plugins {
 static pthread_mutex_t modules_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pv_module *modules;
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 static bool copy_text(const char *text, char **ret)
 {
     *ret = text != NULL ? strdup(text) : NULL;
@@ -81,7 +81,7 @@ const char *const *pv_plugins_path(const struct pv_plugins *plugins)
     return (const char *const *)plugins->path;
 }
 
-/* ---- search ------------------------------------------------------------------------------------------------------- */
+/* ---- search ------------------------------------------------------------------------------------------------------ */
 /* The driver name of a file name "NAME.so" into ret. */
 static bool driver_of_file(const char *file, char ret[64])
 {
@@ -120,9 +120,11 @@ static int not_found(const struct pv_plugins *plugins, const char *name, prov_er
         psdk_buf_addf(&folders, "%s%s", i > 0 ? ", " : "", plugins->path[i]);
     const char *where = folders.len > 0 ? psdk_buf_str(&folders) : "an empty search path";
     if (find_near(plugins, name, near))
-        psdk_fail(err, PROV_E_PLUGIN, "there is no plugin '%s'; did you mean '%s'? (looked for %s.so in %s)", name, near, name, where);
+        psdk_fail(err, PROV_E_PLUGIN, "there is no plugin '%s'; did you mean '%s'? (looked for %s.so in %s)", name,
+                  near, name, where);
     else
-        psdk_fail(err, PROV_E_PLUGIN, "there is no plugin '%s' (looked for %s.so in %s): install it, or add its folder to plugins.path",
+        psdk_fail(err, PROV_E_PLUGIN,
+                  "there is no plugin '%s' (looked for %s.so in %s): install it, or add its folder to plugins.path",
                   name, name, where);
     psdk_buf_done(&folders);
     return psdk_outcome(err, PROV_OUTCOME_PERMANENT);
@@ -153,7 +155,7 @@ int pv_plugin_search(const struct pv_plugins *plugins, const char *name_or_path,
     return not_found(plugins, name_or_path, err);
 }
 
-/* ---- what was seen ------------------------------------------------------------------------------------------------ */
+/* ---- what was seen ----------------------------------------------------------------------------------------------- */
 static char *seen_file(const struct pv_plugins *plugins, const struct pv_candidate *c)
 {
     char hex[PSDK_SHA256_HEX];
@@ -185,7 +187,7 @@ static void note_seen(const struct pv_plugins *plugins, const struct pv_candidat
     free(file);
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
 static int check_pin(const struct pv_plugin_spec *spec, const struct pv_candidate *c, prov_error *err)
 {
     uint8_t want[32];
@@ -199,8 +201,10 @@ static int check_pin(const struct pv_plugin_spec *spec, const struct pv_candidat
         return psdk_fail(err, PROV_E_CONFIG, "sha256 pin '%s': want 64 hex digits", spec->sha256);
     psdk_hex(c->sha256, sizeof c->sha256, hex);
     if (memcmp(want, c->sha256, sizeof want) != 0)
-        return psdk_fail(err, PROV_E_DENIED, "plugin %s: its SHA-256 is %s, the configuration pins %s: restore the pinned file, or "
-                         "change the pin if you trust the new one", c->file, hex, pin);
+        return psdk_fail(err, PROV_E_DENIED,
+                         "plugin %s: its SHA-256 is %s, the configuration pins %s: restore the pinned file, or "
+                         "change the pin if you trust the new one",
+                         c->file, hex, pin);
     return PROV_OK;
 }
 
@@ -262,8 +266,8 @@ static int no_provider(const struct pv_module *m, const struct pv_plugin_spec *s
     struct psdk_buf offers = {.max = 256};
     for (uint32_t i = 0; i < m->n_providers; i++)
         psdk_buf_addf(&offers, "%s%s (%s)", i > 0 ? ", " : "", m->providers[i].name, m->providers[i].role_id);
-    psdk_fail(err, PROV_E_PLUGIN, "plugin %s has no provider '%s' for role %s; it offers %s", m->file, spec->driver, spec->role,
-              psdk_buf_str(&offers));
+    psdk_fail(err, PROV_E_PLUGIN, "plugin %s has no provider '%s' for role %s; it offers %s", m->file, spec->driver,
+              spec->role, psdk_buf_str(&offers));
     psdk_buf_done(&offers);
     return PROV_E_PLUGIN;
 }
@@ -288,7 +292,8 @@ int pv_plugin_provider(struct pv_plugins *plugins, const struct pv_plugin_spec *
     if (rc == PROV_OK && (*ret = pv_module_find(m, spec->role, spec->driver)) == NULL)
         rc = no_provider(m, spec, err);
     if (rc == PROV_OK && (*ret)->role == NULL)
-        rc = psdk_fail(err, PROV_E_PLUGIN, "plugin %s: this host does not know the role %s of '%s'", m->file, spec->role, spec->driver);
+        rc = psdk_fail(err, PROV_E_PLUGIN, "plugin %s: this host does not know the role %s of '%s'", m->file,
+                       spec->role, spec->driver);
     if (rc != PROV_OK) {
         if (spec->where != NULL)
             psdk_wrap(err, "%s", spec->where);

@@ -1,11 +1,12 @@
 /* pv_pool.c - the threads of an instance. SPDX-License-Identifier: Apache-2.0
  *
- * One lock guards the pool and the state of every frame that runs on it, so that giving a frame up and its return exclude each
- * other. Sleeping and waking is by futex on a word of the worker (a job has come) and of the frame (it has returned): one
- * system call each way.
+ * One lock guards the pool and the state of every frame that runs on it, so that giving a frame up and its return
+ * exclude each other. Sleeping and waking is by futex on a word of the worker (a job has come) and of the frame (it has
+ * returned): one system call each way.
  *
- * fork: the handlers hold all pools' locks while the process is copied. In the child no worker exists: every pool starts
- * empty, and an instance that had an op running at that moment is marked lost, since its state may be half changed.
+ * fork: the handlers hold all pools' locks while the process is copied. In the child no worker exists: every pool
+ * starts empty, and an instance that had an op running at that moment is marked lost, since its state may be half
+ * changed.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -27,7 +28,7 @@ static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pv_instance *live;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-/* ---- futex -------------------------------------------------------------------------------------------------------- */
+/* ---- futex ------------------------------------------------------------------------------------------------------- */
 static void futex_wait(_Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout)
 {
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout, NULL, 0);
@@ -46,7 +47,7 @@ void pv_pool_wait(struct pv_frame *frame, uint64_t ns)
         futex_wait(&frame->state, PV_FRAME_RUNNING, &timeout);
 }
 
-/* ---- fork --------------------------------------------------------------------------------------------------------- */
+/* ---- fork -------------------------------------------------------------------------------------------------------- */
 static void before_fork(void)
 {
     pthread_mutex_lock(&live_lock);
@@ -106,7 +107,7 @@ static void watch_fork(void)
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-/* ---- workers ------------------------------------------------------------------------------------------------------ */
+/* ---- workers ----------------------------------------------------------------------------------------------------- */
 /* The op has returned: hands the frame back, or frees it when nobody waits any more. */
 static void finish_frame(struct pv_worker *w, struct pv_frame *frame)
 {
@@ -181,14 +182,15 @@ static struct pv_worker *spawn_worker(struct pv_instance *instance, prov_error *
     return w;
 }
 
-/* ---- starting and giving up --------------------------------------------------------------------------------------- */
+/* ---- starting and giving up -------------------------------------------------------------------------------------- */
 static int refuse_stuck(const struct pv_instance *instance, prov_error *err)
 {
     uint64_t since_s = (psdk_monotonic_ns() - instance->pool.stuck_since_ns) / NS_PER_S;
-    return psdk_fail(err, PROV_E_UNAVAILABLE,
-                     "%s: unavailable: an op that ignored its deadline %llu s ago still holds it; restart this program if it "
-                     "does not come back",
-                     instance->provider->name, (unsigned long long)since_s);
+    return psdk_fail(
+        err, PROV_E_UNAVAILABLE,
+        "%s: unavailable: an op that ignored its deadline %llu s ago still holds it; restart this program if it "
+        "does not come back",
+        instance->provider->name, (unsigned long long)since_s);
 }
 
 /* Waits until one more op may run. Under the lock. */
@@ -266,7 +268,7 @@ bool pv_pool_abandon(struct pv_instance *instance, struct pv_frame *frame)
     return running;
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 int pv_pool_init(struct pv_instance *instance)
 {
     struct pv_pool *pool = &instance->pool;

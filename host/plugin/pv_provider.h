@@ -2,9 +2,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * What a plugin offers is checked once, when it is loaded, and copied into tables of this host's own size: a missing required op is
- * an error with its name, a missing optional one becomes a stub that answers PROV_E_UNSUPPORTED. Loaded files stay for the life of
- * the process. Threads: [any]; what is returned never changes.
+ * What a plugin offers is checked once, when it is loaded, and copied into tables of this host's own size: a missing
+ * required op is an error with its name, a missing optional one becomes a stub that answers PROV_E_UNSUPPORTED. Loaded
+ * files stay for the life of the process. Threads: [any]; what is returned never changes.
  */
 #ifndef PV_PROVIDER_H
 #define PV_PROVIDER_H
@@ -22,7 +22,7 @@
 
 struct pv_role_op {
     const char *name;
-    size_t offset;      /* in the ops table */
+    size_t offset; /* in the ops table */
     bool required;
     void (*stub)(void); /* of the op's own type; NULL for required ones */
 };
@@ -49,7 +49,7 @@ struct pv_provider {
     const char *doc;
     const char *file; /* of its plugin */
     uint64_t capabilities;
-    uint64_t present; /* bit i: op i of the role's list is the plugin's own */
+    uint64_t present;                  /* bit i: op i of the role's list is the plugin's own */
     const prov_option *const *options; /* never NULL */
     uint32_t n_options;
     int32_t (*create)(const prov_host *host, const prov_option_value *values, uint64_t n_values, void **ret_instance,

@@ -11,7 +11,7 @@ static int32_t unsupported(prov_error *err, const char *op)
 
 #define UNUSED_3(a, b, c) ((void)(a), (void)(b), (void)(c))
 
-/* ---- storage ------------------------------------------------------------------------------------------------------ */
+/* ---- storage ----------------------------------------------------------------------------------------------------- */
 static int32_t stub_put_many(void *self, const prov_call *call, const prov_put_item *items, uint64_t n, prov_error *err)
 {
     UNUSED_3(self, call, items);
@@ -36,8 +36,8 @@ static int32_t stub_multipart_begin(void *self, const prov_call *call, const cha
     return unsupported(err, "multipart_begin");
 }
 
-static int32_t stub_multipart_put(void *self, const prov_call *call, const char *key, const char *upload, uint32_t number,
-                                  const prov_source *source, uint64_t size_bytes, prov_error *err)
+static int32_t stub_multipart_put(void *self, const prov_call *call, const char *key, const char *upload,
+                                  uint32_t number, const prov_source *source, uint64_t size_bytes, prov_error *err)
 {
     UNUSED_3(self, call, key);
     UNUSED_3(upload, source, size_bytes);
@@ -86,7 +86,7 @@ static int32_t stub_probe(void *self, const prov_call *call, prov_error *err)
     return unsupported(err, "probe");
 }
 
-/* ---- chain -------------------------------------------------------------------------------------------------------- */
+/* ---- chain ------------------------------------------------------------------------------------------------------- */
 static int32_t stub_estimate(void *self, const prov_call *call, const prov_chain_op *op, uint8_t ret_wei[32],
                              prov_error *err)
 {
@@ -111,7 +111,7 @@ static int32_t stub_evidence(void *self, const prov_call *call, const char *ref,
     return unsupported(err, "evidence");
 }
 
-/* ---- reward, catalog ---------------------------------------------------------------------------------------------- */
+/* ---- reward, catalog --------------------------------------------------------------------------------------------- */
 static int32_t stub_describe(void *self, const prov_call *call, const char *strategy, const prov_sink *sink,
                              prov_error *err)
 {
@@ -136,10 +136,19 @@ static int32_t stub_query_count(void *self, const prov_call *call, const prov_qu
     return unsupported(err, "query_count");
 }
 
-/* ---- tables ------------------------------------------------------------------------------------------------------- */
-#define NEEDED(type, op) {#op, offsetof(type, op), true, NULL}
-#define OPTIONAL(type, op) {#op, offsetof(type, op), false, (void (*)(void))stub_##op}
-#define ROLE(id, type, ops) {id, sizeof(type), ops, sizeof ops / sizeof ops[0]}
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
+#define NEEDED(type, op)                                                                                               \
+    {                                                                                                                  \
+#op, offsetof(type, op), true, NULL                                                                            \
+    }
+#define OPTIONAL(type, op)                                                                                             \
+    {                                                                                                                  \
+#op, offsetof(type, op), false, (void (*)(void))stub_##op                                                      \
+    }
+#define ROLE(id, type, ops)                                                                                            \
+    {                                                                                                                  \
+        id, sizeof(type), ops, sizeof ops / sizeof ops[0]                                                              \
+    }
 
 static const struct pv_role_op storage_ops[] = {
     NEEDED(prov_storage_ops, put),

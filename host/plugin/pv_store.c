@@ -8,10 +8,10 @@
 #include "psdk_file.h"
 #include "pv_store_int.h"
 
-#define NS_PER_MIB 1000000000ull           /* a body may take this much longer than the timeout for each MiB */
-#define UNKNOWN_SIZE_NS 86400000000000ull  /* a body of unknown size: as long as it moves */
+#define NS_PER_MIB 1000000000ull          /* a body may take this much longer than the timeout for each MiB */
+#define UNKNOWN_SIZE_NS 86400000000000ull /* a body of unknown size: as long as it moves */
 
-/* ---- life and facts ----------------------------------------------------------------------------------------------- */
+/* ---- life and facts ---------------------------------------------------------------------------------------------- */
 int pv_store_open(struct pv_plugins *plugins, const struct pv_plugin_spec *spec, struct pv_store **ret, prov_error *err)
 {
     struct pv_plugin_spec own = *spec;
@@ -67,8 +67,10 @@ int pv_store_key_check(const char *key, prov_error *err)
         size_t len = strspn(segment, legal);
         bool dots = (len == 1 && segment[0] == '.') || (len == 2 && segment[0] == '.' && segment[1] == '.');
         if (len == 0 || dots || (segment[len] != '/' && segment[len] != '\0'))
-            return psdk_fail(err, PROV_E_INVALID, "object key '%s': want segments of [A-Za-z0-9._:+-] joined by '/', none of them "
-                             "'.' or '..'", key);
+            return psdk_fail(err, PROV_E_INVALID,
+                             "object key '%s': want segments of [A-Za-z0-9._:+-] joined by '/', none of them "
+                             "'.' or '..'",
+                             key);
         if (segment[len] == '\0')
             return PROV_OK;
         segment += len + 1;
@@ -89,7 +91,7 @@ static void give_object(struct pv_object_frame *f, prov_object *ret)
     ret->etag[sizeof ret->etag - 1] = '\0';
 }
 
-/* ---- get ---------------------------------------------------------------------------------------------------------- */
+/* ---- get --------------------------------------------------------------------------------------------------------- */
 /* What a get asks for and where it goes; exactly one of buf and sink is set. */
 struct getting {
     const char *key;
@@ -100,8 +102,8 @@ struct getting {
     const prov_sink *sink;
 };
 
-static int begin_get(struct pv_store *store, const struct getting *g, uint64_t deadline_ns, struct pv_object_frame **ret,
-                     prov_error *err)
+static int begin_get(struct pv_store *store, const struct getting *g, uint64_t deadline_ns,
+                     struct pv_object_frame **ret, prov_error *err)
 {
     prov_error own = {0};
     struct pv_object_frame *f = pv_object_frame_new(&pv_get_kind, g->key, NULL, NULL, err != NULL ? err : &own);
@@ -133,10 +135,11 @@ static int check_got(struct pv_store *store, const struct pv_object_frame *f, pr
         return pv_call_blame(store->instance, err, "get '%s' sent more than the %llu bytes asked for", f->key,
                              (unsigned long long)f->length_bytes);
     if (f->refused != 0)
-        return psdk_fail(err, f->refused, "%s: get '%s': the receiver refused the data: %s", pv_store_name(store), f->key,
-                         psdk_rc_text(f->refused));
+        return psdk_fail(err, f->refused, "%s: get '%s': the receiver refused the data: %s", pv_store_name(store),
+                         f->key, psdk_rc_text(f->refused));
     if (f->moved_bytes != want)
-        return pv_call_blame(store->instance, err, "get '%s' said OK and sent %llu bytes, want %llu (the object has %llu)", f->key,
+        return pv_call_blame(store->instance, err,
+                             "get '%s' said OK and sent %llu bytes, want %llu (the object has %llu)", f->key,
                              (unsigned long long)f->moved_bytes, (unsigned long long)want, (unsigned long long)size);
     return PROV_OK;
 }
@@ -160,7 +163,8 @@ static int finish_get(struct pv_store *store, struct pv_object_frame *f, prov_ob
     else if (f->refused != 0 && f->refused != rc)
         rc = err != NULL ? (err->code = f->refused) : f->refused;
     if (to_buf && f->refused == PROV_E_LIMIT)
-        rc = psdk_fail(err, PROV_E_LIMIT, "%s: object '%s' is larger than %zu bytes", pv_store_name(store), key, max_bytes);
+        rc = psdk_fail(err, PROV_E_LIMIT, "%s: object '%s' is larger than %zu bytes", pv_store_name(store), key,
+                       max_bytes);
     if (rc == PROV_OK)
         give_object(f, ret_object);
     pv_frame_free(frame);
@@ -193,8 +197,8 @@ static int get(struct pv_store *store, const struct getting *g, prov_object *ret
     return rc;
 }
 
-int pv_store_get(struct pv_store *store, const char *key, size_t max_bytes, struct psdk_buf *ret, prov_object *ret_object,
-                 prov_error *err)
+int pv_store_get(struct pv_store *store, const char *key, size_t max_bytes, struct psdk_buf *ret,
+                 prov_object *ret_object, prov_error *err)
 {
     struct getting g = {.key = key, .length_bytes = UINT64_MAX, .buf = ret, .max_bytes = max_bytes};
     return get(store, &g, ret_object, err);
@@ -232,17 +236,18 @@ static bool may_retry(int code)
     return code == PROV_E_NETWORK || code == PROV_E_TIMEOUT || code == PROV_E_UNAVAILABLE;
 }
 
-int pv_store_get_many(struct pv_store *store, const char *const *keys, size_t n, size_t max_bytes, struct psdk_buf *rets,
-                      int *codes, prov_error *err)
+int pv_store_get_many(struct pv_store *store, const char *const *keys, size_t n, size_t max_bytes,
+                      struct psdk_buf *rets, int *codes, prov_error *err)
 {
     int first = PROV_OK;
     for (size_t at = 0; at < n; at += PV_STORE_WINDOW) {
-        struct getting all[PV_STORE_WINDOW];
+        struct getting all[PV_STORE_WINDOW] = {{0}};
         prov_error errs[PV_STORE_WINDOW];
         size_t batch = n - at < PV_STORE_WINDOW ? n - at : PV_STORE_WINDOW;
         memset(errs, 0, sizeof errs);
         for (size_t i = 0; i < batch; i++)
-            all[i] = (struct getting){.key = keys[at + i], .length_bytes = UINT64_MAX, .buf = &rets[at + i], .max_bytes = max_bytes};
+            all[i] = (struct getting){
+                .key = keys[at + i], .length_bytes = UINT64_MAX, .buf = &rets[at + i], .max_bytes = max_bytes};
         get_batch(store, all, batch, codes + at, errs);
         for (size_t i = 0; i < batch; i++) {
             int *code = &codes[at + i];
@@ -258,7 +263,7 @@ int pv_store_get_many(struct pv_store *store, const char *const *keys, size_t n,
     return first;
 }
 
-/* ---- put ---------------------------------------------------------------------------------------------------------- */
+/* ---- put --------------------------------------------------------------------------------------------------------- */
 struct putting {
     const char *key;
     const void *data; /* or source */
@@ -267,8 +272,8 @@ struct putting {
     const prov_precond *precond;
 };
 
-static int begin_put(struct pv_store *store, const struct putting *p, uint64_t deadline_ns, struct pv_object_frame **ret,
-                     prov_error *err)
+static int begin_put(struct pv_store *store, const struct putting *p, uint64_t deadline_ns,
+                     struct pv_object_frame **ret, prov_error *err)
 {
     prov_error own = {0};
     struct pv_object_frame *f = pv_object_frame_new(&pv_put_kind, p->key, NULL, p->precond, err != NULL ? err : &own);
@@ -351,7 +356,8 @@ int pv_store_put_stream(struct pv_store *store, const char *key, const prov_sour
 }
 
 /* For backends without put_many: windows of puts. After an error the rest of the window is still waited for. */
-static int put_each(struct pv_store *store, const prov_put_item *items, uint64_t n_items, uint64_t deadline, prov_error *err)
+static int put_each(struct pv_store *store, const prov_put_item *items, uint64_t n_items, uint64_t deadline,
+                    prov_error *err)
 {
     int first = PROV_OK;
     for (uint64_t at = 0; first == PROV_OK && at < n_items; at += PV_STORE_WINDOW) {
@@ -405,7 +411,7 @@ int pv_store_put_many(struct pv_store *store, const prov_put_item *items, uint64
     return rc;
 }
 
-/* ---- the ops without a body --------------------------------------------------------------------------------------- */
+/* ---- the ops without a body -------------------------------------------------------------------------------------- */
 struct plain {
     const struct pv_frame_kind *kind;
     const char *key;

@@ -8,7 +8,7 @@
 
 #include "pv_store_int.h"
 
-/* ---- source and sink ---------------------------------------------------------------------------------------------- */
+/* ---- source and sink --------------------------------------------------------------------------------------------- */
 static int source_from_caller(struct pv_object_frame *f, void *buf, uint64_t cap_bytes, uint64_t *ret_bytes)
 {
     if (f->caller_source != NULL) {
@@ -85,19 +85,19 @@ static int32_t sink_write(void *ctx, const void *data, uint64_t size_bytes)
     return rc <= 0 ? rc : PROV_E_INTERNAL;
 }
 
-/* ---- ops on one object -------------------------------------------------------------------------------------------- */
+/* ---- ops on one object ------------------------------------------------------------------------------------------- */
 static int32_t run_put(struct pv_frame *frame, const void *ops, void *self)
 {
     struct pv_object_frame *f = (struct pv_object_frame *)frame;
-    return ((const prov_storage_ops *)ops)->put(self, &frame->call, f->key, &f->source, f->length_bytes, &f->precond,
-                                                &f->object, &frame->err);
+    return ((const prov_storage_ops *)ops)
+        ->put(self, &frame->call, f->key, &f->source, f->length_bytes, &f->precond, &f->object, &frame->err);
 }
 
 static int32_t run_get(struct pv_frame *frame, const void *ops, void *self)
 {
     struct pv_object_frame *f = (struct pv_object_frame *)frame;
-    return ((const prov_storage_ops *)ops)->get(self, &frame->call, f->key, f->offset_bytes, f->length_bytes, &f->sink,
-                                                &f->object, &frame->err);
+    return ((const prov_storage_ops *)ops)
+        ->get(self, &frame->call, f->key, f->offset_bytes, f->length_bytes, &f->sink, &f->object, &frame->err);
 }
 
 static int32_t run_stat(struct pv_frame *frame, const void *ops, void *self)
@@ -115,7 +115,8 @@ static int32_t run_del(struct pv_frame *frame, const void *ops, void *self)
 static int32_t run_copy(struct pv_frame *frame, const void *ops, void *self)
 {
     struct pv_object_frame *f = (struct pv_object_frame *)frame;
-    return ((const prov_storage_ops *)ops)->copy(self, &frame->call, f->key, f->to, &f->precond, &f->object, &frame->err);
+    return ((const prov_storage_ops *)ops)
+        ->copy(self, &frame->call, f->key, f->to, &f->precond, &f->object, &frame->err);
 }
 
 static int32_t run_probe(struct pv_frame *frame, const void *ops, void *self)
@@ -134,7 +135,8 @@ const struct pv_frame_kind pv_probe_kind = {"probe", false, false, OBJECT_FRAME,
 struct pv_object_frame *pv_object_frame_new(const struct pv_frame_kind *kind, const char *key, const char *to,
                                             const prov_precond *precond, prov_error *err)
 {
-    if ((key != NULL && pv_store_key_check(key, err) != PROV_OK) || (to != NULL && pv_store_key_check(to, err) != PROV_OK))
+    if ((key != NULL && pv_store_key_check(key, err) != PROV_OK) ||
+        (to != NULL && pv_store_key_check(to, err) != PROV_OK))
         return NULL;
     struct pv_object_frame *f = (struct pv_object_frame *)pv_frame_new(kind);
     if (f == NULL) {
@@ -155,7 +157,7 @@ struct pv_object_frame *pv_object_frame_new(const struct pv_frame_kind *kind, co
     return f;
 }
 
-/* ---- list --------------------------------------------------------------------------------------------------------- */
+/* ---- list -------------------------------------------------------------------------------------------------------- */
 static int list_fault(struct pv_list_frame *f, const char *what, const char *key)
 {
     if (f->fault[0] == '\0')
@@ -203,8 +205,8 @@ static int32_t run_list(struct pv_frame *frame, const void *ops, void *self)
     struct pv_list_frame *f = (struct pv_list_frame *)frame;
     int32_t *more = (int32_t *)(void *)&f->more;
     f->emit = (prov_list_emit){sizeof f->emit, 0, f, list_entry};
-    return ((const prov_storage_ops *)ops)->list(self, &frame->call, f->prefix, f->after, f->limit, &f->emit, more,
-                                                 &frame->err);
+    return ((const prov_storage_ops *)ops)
+        ->list(self, &frame->call, f->prefix, f->after, f->limit, &f->emit, more, &frame->err);
 }
 
 static void done_list(struct pv_frame *frame)
@@ -217,7 +219,7 @@ static void done_list(struct pv_frame *frame)
 
 const struct pv_frame_kind pv_list_kind = {"list", false, false, sizeof(struct pv_list_frame), run_list, done_list};
 
-/* ---- put_many ----------------------------------------------------------------------------------------------------- */
+/* ---- put_many ---------------------------------------------------------------------------------------------------- */
 static int32_t run_items(struct pv_frame *frame, const void *ops, void *self)
 {
     struct pv_items_frame *f = (struct pv_items_frame *)frame;
@@ -229,7 +231,8 @@ static void done_items(struct pv_frame *frame)
     free(((struct pv_items_frame *)frame)->items);
 }
 
-const struct pv_frame_kind pv_items_kind = {"put_many", true, false, sizeof(struct pv_items_frame), run_items, done_items};
+const struct pv_frame_kind pv_items_kind = {"put_many", true,      false, sizeof(struct pv_items_frame),
+                                            run_items,  done_items};
 
 int pv_items_frame_new(const prov_put_item *items, uint64_t n_items, struct pv_items_frame **ret, prov_error *err)
 {

@@ -16,7 +16,8 @@ struct pv_store {
 /* Numbers of ops in the role's table. */
 enum { PV_STORE_OP_PUT_MANY = 6, PV_STORE_OP_PROBE = 14 };
 
-/* put, get, stat, del, copy, probe. Members named caller_* point into the caller's memory: only under pv_frame_enter. */
+/* put, get, stat, del, copy, probe. Members named caller_* point into the caller's memory: only under pv_frame_enter.
+ */
 struct pv_object_frame {
     struct pv_frame head;
     char key[PV_KEY_BYTES + 8];
@@ -32,7 +33,7 @@ struct pv_object_frame {
     struct psdk_buf *caller_buf;
     size_t max_bytes; /* of caller_buf */
     uint64_t moved_bytes;
-    int refused; /* what a callback refused with, or 0 */
+    int refused;  /* what a callback refused with, or 0 */
     bool overrun; /* it sent more than was asked for */
     struct pv_guard object_front;
     prov_object object;

@@ -56,10 +56,11 @@ typedef struct prov_setting {
     const char *from; /* how errors name it */
 } prov_setting;
 
+#define PROV_OPEN_NO_PROJECT 1u /* reads no prov.yaml of a project: the user's and the system's only */
 typedef struct prov_open_params {
     uint32_t struct_size;
-    uint32_t reserved;
-    const char *config_file; /* NULL: search upward from work_dir for prov.yaml */
+    uint32_t flags; /* PROV_OPEN_* */
+    const char *config_file; /* relative to work_dir; NULL: search upward from work_dir for prov.yaml */
     const char *work_dir;    /* NULL: the process's */
     const char *store_url;   /* file:///dir or s3://bucket/prefix in place of the configured store; NULL: none */
     const prov_setting *settings;
@@ -121,7 +122,7 @@ PROV_API int prov_key_import(prov_handle *handle, const char *name, const char *
                              char **ret_json, prov_error *err);
 PROV_API int prov_key_show(prov_handle *handle, const char *name, char **ret_json, prov_error *err);
 PROV_API int prov_key_list(prov_handle *handle, char **ret_json, prov_error *err);
-/* Authorises another host's writer key ("ed25519:<hex>") in a stream ("models/iris"), or revokes it. {"id"} */
+/* Authorises another host's writer key ("ed25519:<hex>") in a stream ("models/iris"; NULL: the configured model's), or revokes it. {"id"} */
 PROV_API int prov_key_authorize(prov_handle *handle, const char *stream, const char *public_key, char **ret_json,
                                 prov_error *err);
 PROV_API int prov_key_revoke(prov_handle *handle, const char *stream, const char *public_key, const char *reason,

@@ -115,7 +115,7 @@ typedef struct prov_history_params {
 /* {"index" (null: pending),"id","record":{...}} for each. */
 PROV_API int prov_history(prov_handle *handle, const prov_history_params *params, prov_each_fn each, void *ctx,
                           prov_error *err);
-/* {"stream","origin","size","root","checkpoint","log_key","signed","pending","writers":[...]} */
+/* {"stream","origin","size","root","checkpoint","updated_at","writer","signed","trusted","key_id","verifier_key","pending"?} */
 PROV_API int prov_log_show(prov_handle *handle, const char *stream, char **ret_json, prov_error *err);
 /* Streams of the store: [{"stream","size"}] */
 PROV_API int prov_log_list(prov_handle *handle, char **ret_json, prov_error *err);

@@ -185,7 +185,7 @@ static const prov_provider provider = {
 };
 static const prov_provider *const providers[] = {&provider, NULL};
 
-PROV_PLUGIN_VISIBLE const prov_plugin prov_plugin_v1 = {
+const prov_plugin prov_plugin_v1 = {
     .struct_size = sizeof prov_plugin_v1,
     .abi_minor = PROV_ABI_MINOR,
     .name = "storage-local",

@@ -90,7 +90,8 @@ static void teleport(void)
 static const struct {
     prov_storage_ops now;
     void (*later[40])(void);
-} ops = {{.struct_size = sizeof ops, .put = put, .get = get, .stat = stat_op, .list = list, .del = del, .copy = copy}, {teleport}};
+} ops = {{.struct_size = sizeof ops, .put = put, .get = get, .stat = stat_op, .list = list, .del = del, .copy = copy},
+         {teleport}};
 
 static const struct {
     prov_option now;
@@ -111,7 +112,9 @@ static const struct {
               .create = create,
               .destroy = destroy},
              {1, 2, 3}},
-  telepathy = {{.struct_size = sizeof telepathy, .role = "prov.telepathy/3", .name = "future-plugin", .doc = "of no use yet"}, {0}};
+  telepathy = {
+      {.struct_size = sizeof telepathy, .role = "prov.telepathy/3", .name = "future-plugin", .doc = "of no use yet"},
+      {0}};
 static const prov_provider *const providers[] = {&telepathy.now, &storage.now, NULL};
 
 extern const prov_plugin prov_plugin_v1 __attribute__((alias("future_descriptor"), visibility("default")));

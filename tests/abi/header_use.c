@@ -35,8 +35,9 @@ static void destroy(void *instance)
 }
 
 static const prov_reward_ops ops = {sizeof ops, 0, compute, NULL};
-static const prov_provider provider = {sizeof provider, 0, PROV_ROLE_REWARD, "header-use", "gives nothing", PROV_CAP_THREADSAFE,
-                                       NULL, &ops, create, destroy};
+static const prov_provider provider = {
+    sizeof provider, 0,      PROV_ROLE_REWARD, "header-use", "gives nothing", PROV_CAP_THREADSAFE, NULL, &ops,
+    create,          destroy};
 static const prov_provider *const providers[] = {&provider, NULL};
-PROV_PLUGIN_EXPORT const prov_plugin prov_plugin_v1 = {
+const prov_plugin prov_plugin_v1 = {
     sizeof prov_plugin_v1, PROV_ABI_MINOR, "header-use", "1.0.0", "Apache-2.0", "", providers};

@@ -218,19 +218,14 @@ typedef struct prov_plugin {
     const prov_provider *const *providers; /* NULL-terminated, at least one */
 } prov_plugin;
 
-/* The one exported symbol: `PROV_PLUGIN_EXPORT const prov_plugin prov_plugin_v1 = {...};` */
+/* The one exported symbol. A plugin includes this header and writes, in one of its files:
+ *     const prov_plugin prov_plugin_v1 = {...};
+ * The declaration here makes that definition visible and gives it C linkage, in C++ too. */
 #define PROV_PLUGIN_SYMBOL "prov_plugin_v1"
 #if defined(__GNUC__)
-#define PROV_PLUGIN_VISIBLE __attribute__((visibility("default")))
-#else
-#define PROV_PLUGIN_VISIBLE
+__attribute__((visibility("default")))
 #endif
-#ifdef __cplusplus
-#define PROV_PLUGIN_EXPORT extern "C" PROV_PLUGIN_VISIBLE
-#else
-#define PROV_PLUGIN_EXPORT PROV_PLUGIN_VISIBLE
-#endif
-extern PROV_PLUGIN_VISIBLE const prov_plugin prov_plugin_v1;
+extern const prov_plugin prov_plugin_v1;
 
 /* ==== role prov.storage/1 ===========================================================================================
  * Keys are relative paths: segments [A-Za-z0-9._:+-]+ joined by "/", no segment "." or "..", at most 512 bytes. An object

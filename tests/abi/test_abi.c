@@ -31,7 +31,8 @@ START_TEST(a_plugin_of_a_later_minor_works)
     prov_object o = {0};
     struct psdk_buf buf = {0};
     char key[64] = "";
-    ck_assert_msg(pv_store_open(b.plugins, bench_spec(&s, &b, "future-plugin", NULL), &store, &err) == PROV_OK, "%s", err.message);
+    ck_assert_msg(pv_store_open(b.plugins, bench_spec(&s, &b, "future-plugin", NULL), &store, &err) == PROV_OK, "%s",
+                  err.message);
     ck_assert_msg(pv_store_put(store, "k", "v", 1, NULL, &o, &err) == PROV_OK, "%s", err.message);
     ck_assert_str_eq(o.etag, "future");
     ck_assert_int_eq(pv_store_get(store, "k", 10, &buf, &o, &err), PROV_OK);
@@ -62,7 +63,8 @@ END_TEST
 START_TEST(a_plugin_built_from_the_frozen_header_works)
 {
     struct psdk_buf buf = {0};
-    ck_assert_msg(pv_store_open(b.plugins, bench_spec(&s, &b, "frozen-1-0", "ok"), &store, &err) == PROV_OK, "%s", err.message);
+    ck_assert_msg(pv_store_open(b.plugins, bench_spec(&s, &b, "frozen-1-0", "ok"), &store, &err) == PROV_OK, "%s",
+                  err.message);
     ck_assert_int_eq(pv_store_put(store, "k", "value", 5, NULL, NULL, &err), PROV_OK);
     ck_assert_int_eq(pv_store_get(store, "k", 10, &buf, NULL, &err), PROV_OK);
     ck_assert_str_eq(psdk_buf_str(&buf), "value");

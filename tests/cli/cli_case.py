@@ -75,6 +75,10 @@ class Case(unittest.TestCase):
     def init(self, model="iris"):
         return self.prov("init", "--model-id", model, "--json").json()
 
+    def lines(self, *options):
+        """The documents of `prov history --json`."""
+        return [json.loads(line) for line in self.prov("history", "--json", *options).out.splitlines()]
+
     def checkpoint(self, epoch, *more, **options):
         return self.prov("record", "checkpoint", "--model-hash", "%064x" % (epoch + 1), "--epoch", str(epoch),
                          "--metrics", '{"loss": %.4f, "accuracy": 0.5}' % (1 / (epoch + 1)), *more, **options)

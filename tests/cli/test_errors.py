@@ -21,8 +21,9 @@ class BadInput(Case):
     def test_json_that_is_wrong_names_the_place(self):
         self.init()
         base = ("--model-hash", HASH, "--epoch", "1", "--metrics")
-        for text in ('{"loss": }', '{"loss": NaN}', '{"loss": Infinity}', '{"a": 1, "a": 2}', "[1, 2]", '"text"', "{", "",
-                     '{"a": "\\ud800"}', '{"a": 01}', '{"a": 9007199254740993}', '{"a": 1} x', "{'a': 1}", "[" * 5000):
+        for text in ('{"loss": }', '{"loss": NaN}', '{"loss": Infinity}', '{"a": 1, "a": 2}', "[1, 2]", '"text"', "{",
+                     "", '{"a": "\\ud800"}', '{"a": 01}', '{"a": 9007199254740993}', '{"a": 1} x', "{'a': 1}",
+                     "[" * 5000):
             self.checkpoint_with(2, "metrics", *base, text)
         self.checkpoint_with(2, "metrics:1:10", *base, '{"loss": }')
         self.write("nul.json", b'{"a": 1}\0{"b": 2}')
@@ -86,8 +87,9 @@ class BadInput(Case):
         self.prov("proof", "create", "-o", "proof.json")
         proof = self.read("proof.json")
         cases = {"empty": b"", "text": b"hello", "list": b"[]", "object": b"{}", "half": proof[:len(proof) // 2],
-                 "newline": proof + b"\n", "spaced": json.dumps(json.loads(proof)).encode(), "binary": bytes(range(256)),
-                 "deep": b"[" * 100000, "nul": proof[:50] + b"\0" + proof[50:], "bom": b"\xef\xbb\xbf" + proof}
+                 "newline": proof + b"\n", "spaced": json.dumps(json.loads(proof)).encode(),
+                 "binary": bytes(range(256)), "deep": b"[" * 100000, "nul": proof[:50] + b"\0" + proof[50:],
+                 "bom": b"\xef\xbb\xbf" + proof}
         for name, data in cases.items():
             self.write(name, data)
             result = self.prov("proof", "verify", name, code=3)
@@ -104,8 +106,9 @@ class BadInput(Case):
 
     def test_configuration(self):
         for text, expected in (("version: 1\nstroe: {}\n", "prov.yaml:2:1"), ("version: [\n", "prov.yaml:"),
-                               ("version: 9\n", "prov.yaml:1:"), ("\t- x\n", "prov.yaml:1"), ("store: 3\n", "prov.yaml:1"),
-                               ("store: {plugin: storage-none}\n", "storage-none"), ("a: &a [*a]\n", "prov.yaml")):
+                               ("version: 9\n", "prov.yaml:1:"), ("\t- x\n", "prov.yaml:1"),
+                               ("store: 3\n", "prov.yaml:1"), ("store: {plugin: storage-none}\n", "storage-none"),
+                               ("a: &a [*a]\n", "prov.yaml")):
             self.write("prov.yaml", text)
             result = self.prov("--config", "prov.yaml", "config", "check", code=5)
             self.assertIn(expected, result.err)
@@ -176,7 +179,8 @@ class BadLuck(Case):
     def test_closed_standard_files(self):
         self.init()
         self.prov("version", code=1, preexec_fn=lambda: os.close(1), stdout=None)
-        ident = self.prov("record", "checkpoint", "--model-hash", HASH, "--epoch", "1", preexec_fn=lambda: os.close(0)).out
+        ident = self.prov("record", "checkpoint", "--model-hash", HASH, "--epoch", "1",
+                          preexec_fn=lambda: os.close(0)).out
         self.assertEqual(len(ident.strip()), 64)
 
     def test_a_reader_that_leaves_ends_it_quietly(self):
@@ -205,7 +209,7 @@ class BadLuck(Case):
         os.unlink(self.path("prov-data"))
         os.rename(self.path("away"), self.path("prov-data"))
         self.prov("doctor")
-        lines = [json.loads(line) for line in self.prov("history", "--json", "--kind", "training.checkpoint").out.splitlines()]
+        lines = self.lines("--kind", "training.checkpoint")
         self.assertEqual([line["record"]["body"]["epoch"] for line in lines], [1, 2, 3])
         self.assertNotIn(None, [line["index"] for line in lines])
         self.prov("log", "verify")
@@ -220,19 +224,21 @@ class BadLuck(Case):
     def test_state_that_cannot_be_written(self):
         self.init()
         state = self.write("state", b"a file")
-        result = self.prov("record", "checkpoint", "--model-hash", HASH, "--epoch", "1", env={"XDG_STATE_HOME": state}, code=None)
+        result = self.prov("record", "checkpoint", "--model-hash", HASH, "--epoch", "1",
+                           env={"XDG_STATE_HOME": state}, code=None)
         self.assertNotEqual(result.code, 0)
         self.assertEqual(result.out, "")
         self.assertIn(state, result.err)
 
     def test_many_processes_record_at_once(self):
         self.init()
-        running = [subprocess.Popen([PROV, "record", "checkpoint", "--model-hash", HASH, "--epoch", str(n)], cwd=self.dir,
-                                    env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for n in range(12)]
+        words = [PROV, "record", "checkpoint", "--model-hash", HASH, "--epoch"]
+        running = [subprocess.Popen([*words, str(n)], cwd=self.dir, env=self.env, stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE) for n in range(12)]
         ends = [process.communicate() for process in running]
         self.assertEqual([process.returncode for process in running], [0] * 12, ends)
         ids = {out.decode().strip() for out, _ in ends}
-        lines = [json.loads(line) for line in self.prov("history", "--json", "--kind", "training.").out.splitlines()]
+        lines = self.lines("--kind", "training.")
         self.assertEqual({line["id"] for line in lines}, ids)
         self.assertEqual(len(lines), 12)
         self.prov("log", "verify")
@@ -240,8 +246,9 @@ class BadLuck(Case):
     def test_signals(self):
         self.init()
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-            process = subprocess.Popen([PROV, "record", "checkpoint", "--model-hash", HASH, "--epoch", "1", "--metrics", "-"],
-                                       cwd=self.dir, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            words = [PROV, "record", "checkpoint", "--model-hash", HASH, "--epoch", "1", "--metrics", "-"]
+            process = subprocess.Popen(words, cwd=self.dir, env=self.env, stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE)
             time.sleep(0.3)
             process.send_signal(number)
             out, _ = process.communicate(timeout=20)

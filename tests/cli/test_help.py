@@ -49,7 +49,8 @@ class Help(Case):
         for words, expected in [
                 (["recrod"], "prov record"), (["histroy"], "prov history"), (["checkpoint"], "prov record checkpoint"),
                 (["record", "chekpoint"], "prov record checkpoint"), (["log", "verfy"], "prov log verify"),
-                (["history", "--limt", "3"], "--limit"), (["record", "checkpoint", "--model_hash", "x"], "--model-hash"),
+                (["history", "--limt", "3"], "--limit"),
+                (["record", "checkpoint", "--model_hash", "x"], "--model-hash"),
                 (["--jsno", "history"], "--json"), (["help", "prof"], "proof"), (["help", "proof", "creat"], "create")]:
             result = self.prov(*words, code=2)
             self.assertIn(expected, result.err)
@@ -59,7 +60,8 @@ class Help(Case):
     def test_usage_errors_say_what_and_where_to_look(self):
         for words, expected in [
                 ([], "which command"), (["record"], "checkpoint, validation"), (["key", "new"], "NAME is missing"),
-                (["key", "import", "a"], "FILE is missing"), (["proof", "verify"], "FILE"), (["history", "extra"], "extra"),
+                (["key", "import", "a"], "FILE is missing"), (["proof", "verify"], "FILE"),
+                (["history", "extra"], "extra"),
                 (["history", "--limit"], "needs a value"), (["log", "show", "--json=1"], "takes no value"),
                 (["history", "--limit", "1", "--limit", "2"], "twice"), (["-o", "a", "-o", "b", "version"], "twice"),
                 (["history", "--limit", "x"], "whole number"), (["history", "--limit", "0"], "too small"),

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""--json: one document on stdout and nothing else, errors as one document on stderr. SPDX-License-Identifier: Apache-2.0"""
+"""--json: one document on stdout, errors as one document on stderr. SPDX-License-Identifier: Apache-2.0"""
 
 import json
 import os
@@ -26,8 +26,10 @@ class Json(Case):
         commands = [
             (["init", "--dir", new], "prov.init/1", ["config", "store", "origin", "log_key"]),
             (["demo", "--epochs", "2"], "prov.demo/1", ["dir", "proof", "forged", "passed"]),
-            (["record", "checkpoint", "--file", model, "--epoch", "2"], "prov.record.checkpoint/1", ["id", "sealed", "model_id"]),
-            (["record", "validation", "--file", model, "--validator", "v", "--result", "{}"], "prov.record.validation/1", ["id"]),
+            (["record", "checkpoint", "--file", model, "--epoch", "2"], "prov.record.checkpoint/1",
+             ["id", "sealed", "model_id"]),
+            (["record", "validation", "--file", model, "--validator", "v", "--result", "{}"],
+             "prov.record.validation/1", ["id"]),
             (["log", "show"], "prov.log.show/1", ["stream", "origin", "size", "root"]),
             (["log", "list"], "prov.log.list/1", ["streams"]),
             (["log", "verify"], "prov.log.verify/1", ["verdict", "summary", "checks"]),

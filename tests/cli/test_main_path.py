@@ -48,7 +48,8 @@ class MainPath(Case):
         unknown = self.prov("proof", "verify", proof, code=3, env=stranger, cwd=elsewhere)
         self.assertRegex(unknown.out.splitlines()[-1], r"^intact, signer unknown: \S+")
         self.prov("proof", "verify", proof, "--allow-unknown", env=stranger, cwd=elsewhere)
-        self.prov("proof", "verify", "-", "--trust", key.strip(), env=stranger, cwd=elsewhere, stdin=self.read("proof.json"))
+        self.prov("proof", "verify", "-", "--trust", key.strip(), env=stranger, cwd=elsewhere,
+                  stdin=self.read("proof.json"))
         self.prov("proof", "verify", proof, "--trust", "nonsense", env=stranger, cwd=elsewhere, code=4)
 
     def test_allow_unknown_never_excuses_tampering(self):
@@ -62,9 +63,10 @@ class MainPath(Case):
     def test_metrics_come_inline_from_a_file_or_from_stdin(self):
         self.init()
         self.write("metrics.json", '{"loss": 0.25}')
-        for metrics, stdin in (('{"loss": 0.25}', b""), ("@metrics.json", b""), ("-", b'{"loss": 0.25}'), ("@-", b'{"loss": 0.25}')):
+        for metrics, stdin in (('{"loss": 0.25}', b""), ("@metrics.json", b""), ("-", b'{"loss": 0.25}'),
+                               ("@-", b'{"loss": 0.25}')):
             self.prov("record", "checkpoint", "--model-hash", HASH, "--epoch", "1", "--metrics", metrics, stdin=stdin)
-        records = [json.loads(line)["record"] for line in self.prov("history", "--json", "--kind", "training.").out.splitlines()]
+        records = [line["record"] for line in self.lines("--kind", "training.")]
         self.assertEqual([record["body"]["metrics"] for record in records], [{"loss": 0.25}] * 4)
 
     def test_history_selects(self):
@@ -129,7 +131,8 @@ class MainPath(Case):
         self.init()
         self.assertRegex(self.prov("key", "show", "writer").out, r"^ed25519:[0-9a-f]{64}\n$")
         self.prov("key", "new", "lab-2")
-        self.prov("key", "new", "payer", "--algorithm", "secp256k1", "--encrypt", env={"PROV_PASSPHRASE": "open sesame"})
+        self.prov("key", "new", "payer", "--algorithm", "secp256k1", "--encrypt",
+                  env={"PROV_PASSPHRASE": "open sesame"})
         names = [key["name"] for key in self.prov("key", "list", "--json").json()["keys"]]
         self.assertLessEqual({"log", "writer", "lab-2"}, set(names))
         self.prov("key", "new", "lab-2", code=7)
@@ -141,10 +144,12 @@ class MainPath(Case):
         os.chmod(junk, 0o600)
         self.prov("key", "import", "y", junk, code=2)
         self.prov("key", "import", "y", "missing.pem", code=4)
-        self.prov("record", "validation", "--model-hash", HASH, "--validator", "lab-2", "--result", "{}", "--validator-key", "lab-2")
+        self.prov("record", "validation", "--model-hash", HASH, "--validator", "lab-2", "--result", "{}",
+                  "--validator-key", "lab-2")
         record = json.loads(self.prov("history", "--json", "--newest", "--limit", "1").out)["record"]
         self.assertIn("validator_signature", record["body"])
-        keys = [os.path.join(folder, name) for folder, _, names in os.walk(self.root) for name in names if name.endswith(".key")]
+        keys = [os.path.join(folder, name) for folder, _, names in os.walk(self.root)
+                for name in names if name.endswith(".key")]
         self.assertEqual({os.stat(key).st_mode & 0o777 for key in keys}, {0o600})
 
     def test_writers_are_authorized_and_revoked(self):

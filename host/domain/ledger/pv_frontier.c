@@ -216,8 +216,8 @@ static int put_partial(struct pv_frontier *f, const char *name, struct psdk_buf 
         memset(data, 0, sizeof *data);
         return PROV_OK;
     }
-    if (code)
-        return psdk_fail(err, code == PROV_E_NOT_FOUND ? PROV_E_CORRUPT : code, "%s: %s", name, psdk_rc_text(code));
+    if (code) /* PROV_E_NOT_FOUND: damage, or superseded meanwhile; the caller knows which */
+        return psdk_fail(err, code, "%s: %s", name, psdk_rc_text(code));
     if (kind == 'e') {
         f->entries = *data;
         memset(data, 0, sizeof *data);

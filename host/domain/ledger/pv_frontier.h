@@ -47,7 +47,8 @@ int pv_frontier_sign(struct pv_frontier *f, const struct pv_batch_sig *sig);
 int pv_frontier_finish(struct pv_frontier *f, struct pv_files *files);
 /* Appends all of a seal. PROV_E_CORRUPT when it does not continue f or does not lead to its root. */
 int pv_frontier_apply(struct pv_frontier *f, const struct pv_seal *seal, struct pv_files *files, prov_error *err);
-/* Loads the edge of a materialised tree and checks it against root. prefix is "models/iris/". */
+/* Loads the edge of a materialised tree and checks it against root. prefix is "models/iris/". PROV_E_NOT_FOUND when files are
+ * missing: they go two seals later, or the stream is damaged. */
 int pv_frontier_load(struct pv_frontier *f, struct pv_store *store, const char *prefix, uint64_t size,
                      const uint8_t root[32], prov_error *err);
 /* Names of the partial files of a tree of this size; sigs included whether they exist or not. */

@@ -7,7 +7,7 @@
  *
  * What can fail, and what then holds. A record that pv_journal_append acknowledged is found by every later open, whatever
  * dies and when. One that it refused is not there. One whose process died inside the call may be there or not, whole. A
- * torn tail is recognised by a chained checksum and cut. After a failed fdatasync everything that was not yet durable is
+ * torn tail is recognised by a chained checksum and never read again. After a failed fdatasync everything that was not yet durable is
  * cut and its callers get the error (a second fdatasync proves nothing). Locks are robust mutexes in a shared control
  * file: the next process repairs what a dead owner left. After a reboot the control file is made anew from the segments.
  */
@@ -77,8 +77,9 @@ int pv_journal_take(struct pv_journal *journal, const struct pv_journal_mark *fr
 /* Notes that everything before the mark is sealed and deletes segments that are wholly before it. A hint: it may be lost
  * in a crash, and then names an earlier place. Seal lock held. */
 int pv_journal_sealed(struct pv_journal *journal, const struct pv_journal_mark *mark, prov_error *err);
-/* Moves a mark to the record `wseq` of `writer` (the log has everything before it). Seal lock held. */
+/* Moves a mark to the record `wseq` of `writer`: the log has everything before it, last_id at the last. PROV_E_CORRUPT when
+ * the journal's record there is another one. Seal lock held. */
 int pv_journal_skip(struct pv_journal *journal, struct pv_journal_mark *mark, const char *writer, uint64_t wseq,
-                    prov_error *err);
+                    const uint8_t last_id[32], prov_error *err);
 
 #endif

@@ -24,7 +24,7 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t seen)
     syscall(SYS_futex, (uint32_t *)word, FUTEX_WAIT, seen, &limit, NULL, 0);
 }
 
-static void publish(struct journal_control *c)
+void journal_publish(struct journal_control *c)
 {
     atomic_fetch_add(&c->wake, 1);
     if (atomic_load(&c->waiters))
@@ -75,31 +75,31 @@ int journal_write(struct pv_journal *j, const struct pv_record_parts *parts, siz
     if (rc)
         return psdk_fail(err, rc, "journal: %s", psdk_rc_text(rc));
     rc = make_room(j, end.offset, err);
-    if (!rc)
-        rc = psdk_pwrite_all(j->fd, j->scratch.data, j->scratch.len, c->end.offset, j->config.dir, err);
     if (rc)
         return rc;
+    rc = psdk_pwrite_all(j->fd, j->scratch.data, j->scratch.len, c->end.offset, j->config.dir, err);
+    if (rc) { /* a part of it may be there, whole frames among it: they must never be found */
+        prov_error then = {0};
+        journal_trim(j, &then);
+        return rc;
+    }
     c->end = end;
     *ret_lsn = c->base_lsn + end.offset - PV_SEGMENT_HEADER;
     atomic_store(&c->end_lsn, *ret_lsn);
     return PROV_OK;
 }
 
-/* After a failed sync: forget all that is not durable, here and on disk. leader held. */
+/* After a failed sync. leader held. */
 static int cut_back(struct pv_journal *j, prov_error *why)
 {
     struct journal_control *c = j->control;
     prov_error err = {0};
-    bool repair;
-    int rc = journal_lock(&c->append, &repair, &err);
-    if (rc)
-        return rc;
-    uint64_t durable = atomic_load(&c->durable_lsn);
-    uint64_t limit = durable < c->base_lsn ? PV_SEGMENT_HEADER : durable - c->base_lsn + PV_SEGMENT_HEADER;
-    rc = journal_rescan(j, limit, &err);
-    atomic_fetch_add(&c->cuts, 1);
-    journal_leave(j);
-    publish(c);
+    bool died;
+    int rc = journal_lock(&c->append, &died, &err);
+    if (!rc) {
+        rc = journal_cut(j, &err);
+        journal_leave(j);
+    }
     return rc ? psdk_wrap(why, "%s; then", err.message) : why->code;
 }
 
@@ -116,16 +116,26 @@ static int lead(struct pv_journal *j, prov_error *err)
     }
     int rc = journal_enter(j, err);
     if (rc)
-        return rc;
+        return cut_back(j, err); /* what was written cannot become durable by this one: for all the same answer */
     uint64_t target = atomic_load(&c->end_lsn);
-    int fd = j->fd; /* stays open: only a rotation closes it, and that needs the leader lock */
+    int fd = j->fd;
+    atomic_store(&j->leading, fd); /* whoever moves to another segment leaves it open */
     journal_leave(j);
     rc = psdk_fdatasync(fd, j->config.dir, err);
+    atomic_store(&j->leading, -1);
     if (rc)
         return cut_back(j, err);
     atomic_store(&c->durable_lsn, target);
-    publish(c);
+    journal_publish(c);
     return PROV_OK;
+}
+
+/* Something was cut since this one appended: was it durable before? */
+static int after_cut(struct pv_journal *j, uint64_t lsn, uint32_t now, uint32_t cuts, prov_error *err)
+{
+    if (now - cuts < JOURNAL_CUTS && lsn <= atomic_load(&j->control->cut_lsn[cuts % JOURNAL_CUTS]))
+        return PROV_OK;
+    return psdk_fail(err, PROV_E_IO, "journal %s: the disk refused a sync; the record was not kept", j->config.dir);
 }
 
 int journal_wait(struct pv_journal *j, uint64_t lsn, uint32_t cuts, prov_error *err)
@@ -133,10 +143,11 @@ int journal_wait(struct pv_journal *j, uint64_t lsn, uint32_t cuts, prov_error *
     struct journal_control *c = j->control;
     for (;;) {
         uint32_t seen = atomic_load(&c->wake);
-        if (atomic_load(&c->cuts) != cuts)
-            return psdk_fail(err, PROV_E_IO, "journal %s: the disk refused a sync; the record was not kept",
-                             j->config.dir);
-        if (atomic_load(&c->durable_lsn) >= lsn)
+        uint64_t durable = atomic_load(&c->durable_lsn); /* before cuts: a cut lets numbers be used again */
+        uint32_t now = atomic_load(&c->cuts);
+        if (now != cuts)
+            return after_cut(j, lsn, now, cuts, err);
+        if (durable >= lsn)
             return PROV_OK;
         int e = pthread_mutex_trylock(&c->leader);
         if (e == EOWNERDEAD)
@@ -176,7 +187,7 @@ static int rotate_if_full(struct pv_journal *j, prov_error *err)
         if (rc)
             journal_leave(j);
         else
-            publish(c);
+            journal_publish(c);
     }
     pthread_mutex_unlock(&c->leader);
     return rc;

@@ -15,15 +15,17 @@
 #include "pv_journal.h"
 #include "pv_segment.h"
 
-#define JOURNAL_MAGIC 0x314c4e524a565031ull /* "1PVJRNL1" */
+#define JOURNAL_MAGIC 0x324c4e524a565031ull /* "1PVJRNL2" */
 #define JOURNAL_SEGMENT_BYTES ((uint64_t)16 << 20)
 #define JOURNAL_ROOM_MIN ((uint64_t)64 << 10)
 #define JOURNAL_ROOM_MAX ((uint64_t)1 << 20)
 #define SEALED_SLOT 128u
+#define JOURNAL_CUTS 16u /* cuts that a sleeping waiter can look back on */
 
 struct journal_control {
     uint64_t magic; /* written last when the page is made */
     char boot_id[40];
+    uint64_t device, inode; /* of this very file: a copy of it is no control page */
     pthread_mutex_t append;
     pthread_mutex_t leader;
     /* Under append. */
@@ -32,10 +34,14 @@ struct journal_control {
     uint64_t room_end; /* zero-filled up to here */
     struct pv_segment_end end;
     char writer[PV_WRITER_TEXT];
+    bool lost_end;      /* its keeper died: to be found again by a scan */
+    bool stray_tail;    /* a refused write may lie behind the end */
+    uint32_t cuts_done; /* behind `cuts`: what was not durable is still to be cut from the file */
     /* Read by all, written by the leader (durable, cuts) or under append (end_lsn). */
     _Atomic uint64_t end_lsn;
     _Atomic uint64_t durable_lsn;
-    _Atomic uint32_t cuts;     /* failed syncs so far; what was not durable at a cut is gone */
+    _Atomic uint32_t cuts;     /* failed syncs so far; what was not durable at a cut is gone and its lsn used again */
+    _Atomic uint64_t cut_lsn[JOURNAL_CUTS]; /* what was durable at cut number i, at i % JOURNAL_CUTS */
     _Atomic uint32_t wake;     /* futex: changes when durable_lsn or cuts did */
     _Atomic uint32_t waiters;
 };
@@ -50,14 +56,32 @@ struct pv_journal {
     /* Under control->append. */
     int fd; /* of segment fd_number; -1 none */
     uint64_t fd_number;
+    int retired; /* a descriptor that the leader of this process was still syncing; -1 none */
     struct psdk_buf scratch;
+    _Atomic int leading; /* the descriptor that the leader of this process is syncing; -1 none */
+    uint64_t control_device, control_inode;
 };
 
 /* Takes the append mutex and repairs what a dead owner left; then this process's fd is that of the current segment. */
 int journal_enter(struct pv_journal *j, prov_error *err);
 void journal_leave(struct pv_journal *j);
-/* Finds the end of the current segment again. append held (or the page is being made). */
-int journal_rescan(struct pv_journal *j, uint64_t limit, prov_error *err);
+/* After a failed sync: forgets all that is not durable, here, for all waiters and on disk. leader and append held. */
+int journal_cut(struct pv_journal *j, prov_error *err);
+/* Makes sure that nothing behind the end can be read as a record. append held. */
+int journal_trim(struct pv_journal *j, prov_error *err);
+/* Tells the waiters that durable_lsn or cuts changed. */
+void journal_publish(struct journal_control *c);
+/* Brings the folder to a state that can be appended to, or makes the first segment. The page's mutexes are made and nobody
+ * else is attached. */
+int journal_recover(struct pv_journal *j, prov_error *err);
+/* The first line of a small file, "" when there is no such file. */
+int journal_read_line(const char *path, char *ret, size_t cap, prov_error *err);
+/* DIR/name */
+int journal_path(const struct pv_journal *j, const char *name, struct psdk_buf *ret, prov_error *err);
+/* The mark as it was written last; *ret_turn 0: never. *ret_fresh: the file says that no mark was ever written (rather than
+ * being lost or damaged). */
+int journal_mark(const struct pv_journal *j, struct pv_journal_mark *ret, uint64_t *ret_turn, bool *ret_fresh,
+                 prov_error *err);
 /* Makes the next segment and moves there; a new writer instance when writer is not NULL. leader and append held. */
 int journal_rotate(struct pv_journal *j, const char *writer, prov_error *err);
 /* Writes drafts as frames at the end (leader not needed). append held. *ret_lsn is what must become durable. */

@@ -50,17 +50,16 @@ static bool decode_slot(const uint8_t in[SEALED_SLOT], uint64_t *ret_turn, struc
     return true;
 }
 
-static int open_sealed(const struct pv_journal *j, prov_error *err)
+static int open_sealed(const struct pv_journal *j, bool make, prov_error *err)
 {
     struct psdk_buf path = {0};
-    psdk_buf_addf(&path, "%s/sealed", j->config.dir);
-    int rc = psdk_buf_check(&path, err);
-    int fd = rc ? rc : psdk_open(psdk_buf_str(&path), O_RDWR | O_CREAT, 0600, err);
+    int rc = journal_path(j, "sealed", &path, err);
+    int fd = rc ? rc : psdk_open(psdk_buf_str(&path), O_RDWR | (make ? O_CREAT : 0), 0600, err);
     psdk_buf_done(&path);
     return fd;
 }
 
-static int read_slots(int fd, uint64_t *ret_turn, struct pv_journal_mark *ret, prov_error *err)
+static int read_slots(int fd, uint64_t *ret_turn, struct pv_journal_mark *ret, bool *ret_fresh, prov_error *err)
 {
     uint8_t slots[2][SEALED_SLOT];
     size_t got = 0;
@@ -76,6 +75,23 @@ static int read_slots(int fd, uint64_t *ret_turn, struct pv_journal_mark *ret, p
             *ret = m;
         }
     }
+    *ret_fresh = got == 0;
+    return rc;
+}
+
+int journal_mark(const struct pv_journal *j, struct pv_journal_mark *ret, uint64_t *ret_turn, bool *ret_fresh,
+                 prov_error *err)
+{
+    memset(ret, 0, sizeof *ret);
+    *ret_turn = 0;
+    *ret_fresh = false;
+    int fd = open_sealed(j, false, err);
+    if (fd == PROV_E_NOT_FOUND)
+        return PROV_OK;
+    if (fd < 0)
+        return fd;
+    int rc = read_slots(fd, ret_turn, ret, ret_fresh, err);
+    psdk_close(&fd);
     return rc;
 }
 
@@ -115,21 +131,14 @@ static int settle_mark(const struct pv_journal *j, struct pv_journal_mark *m, pr
     return start_of(j, low, m, NULL, err);
 }
 
-static int get_mark(struct pv_journal *j, struct pv_journal_mark *ret, uint64_t *ret_turn, prov_error *err)
-{
-    int fd = open_sealed(j, err);
-    if (fd < 0)
-        return fd;
-    int rc = read_slots(fd, ret_turn, ret, err);
-    psdk_close(&fd);
-    return rc ? rc : settle_mark(j, ret, err);
-}
-
 int pv_journal_state(struct pv_journal *journal, struct pv_journal_state *ret, prov_error *err)
 {
     uint64_t turn;
+    bool fresh;
     memset(ret, 0, sizeof *ret);
-    int rc = get_mark(journal, &ret->sealed, &turn, err);
+    int rc = journal_mark(journal, &ret->sealed, &turn, &fresh, err);
+    if (!rc)
+        rc = settle_mark(journal, &ret->sealed, err);
     if (!rc)
         rc = journal_enter(journal, err);
     if (rc)
@@ -138,7 +147,7 @@ int pv_journal_state(struct pv_journal *journal, struct pv_journal_state *ret, p
     ret->next_wseq = journal->control->end.next_wseq;
     ret->durable_lsn = atomic_load(&journal->control->durable_lsn);
     journal_leave(journal);
-    ret->attempted = turn > 0;
+    ret->attempted = turn > 0 || !fresh; /* a mark that was lost may have been one */
     ret->pending = ret->durable_lsn > ret->sealed.lsn;
     return PROV_OK;
 }
@@ -250,6 +259,10 @@ int pv_journal_take(struct pv_journal *journal, const struct pv_journal_mark *fr
             char writer[PV_WRITER_TEXT] = "";
             uint64_t lsn = ret->end.lsn;
             rc = start_of(journal, segment + 1, &ret->end, writer, err);
+            if (rc == PROV_E_NOT_FOUND)
+                rc = psdk_fail(err, PROV_E_CORRUPT, "journal %s: segment %llu is damaged at byte %llu: durable records are "
+                               "missing", journal->config.dir, (unsigned long long)segment,
+                               (unsigned long long)ret->end.offset);
             if (!rc && ret->end.lsn != lsn)
                 rc = psdk_fail(err, PROV_E_CORRUPT, "journal %s: segment %llu is damaged: %llu bytes of it are missing",
                                journal->config.dir, (unsigned long long)segment,
@@ -268,8 +281,9 @@ int pv_journal_take(struct pv_journal *journal, const struct pv_journal_mark *fr
 }
 
 int pv_journal_skip(struct pv_journal *journal, struct pv_journal_mark *mark, const char *writer, uint64_t wseq,
-                    prov_error *err)
+                    const uint8_t last_id[32], prov_error *err)
 {
+    bool reached = false;
     for (;;) {
         struct pv_journal_batch some;
         uint64_t most = wseq > mark->wseq ? wseq - mark->wseq : 1;
@@ -277,7 +291,13 @@ int pv_journal_skip(struct pv_journal *journal, struct pv_journal_mark *mark, co
         bool done = rc || some.count == 0 || strcmp(some.writer, writer) != 0 || some.first_wseq >= wseq;
         if (!done)
             *mark = some.end;
+        if (!done && some.first_wseq + some.count == wseq)
+            reached = memcmp(some.leaves.data + (some.count - 1) * 32, last_id, 32) == 0;
         pv_journal_batch_done(&some);
+        if (done && !rc && !reached) /* the writer went on from here in another life */
+            rc = psdk_fail(err, PROV_E_CORRUPT,
+                           "journal %s: the log has another record %llu of the writer %s: this is an old copy of the journal, "
+                           "its records cannot be sealed", journal->config.dir, (unsigned long long)(wseq - 1), writer);
         if (done)
             return rc;
     }
@@ -288,10 +308,11 @@ int pv_journal_sealed(struct pv_journal *journal, const struct pv_journal_mark *
     struct pv_journal_mark old;
     uint64_t turn, low, high, count;
     uint8_t slot[SEALED_SLOT];
-    int fd = open_sealed(journal, err);
+    bool fresh;
+    int fd = open_sealed(journal, true, err);
     if (fd < 0)
         return fd;
-    int rc = read_slots(fd, &turn, &old, err);
+    int rc = read_slots(fd, &turn, &old, &fresh, err);
     if (!rc) {
         encode_slot(mark, turn + 1, slot);
         rc = psdk_pwrite_all(fd, slot, sizeof slot, (turn + 1) % 2 * SEALED_SLOT, "journal: sealed", err);

@@ -12,6 +12,7 @@
 #define BUNDLE_MAX ((size_t)PV_TILE_WIDTH * (PV_ENTRY_MAX + 2u))
 #define KEY_MAX (PV_NAME_MAX + PV_TILE_NAME)
 #define FETCH_MAX 64u
+#define OPEN_TRIES 8
 
 struct pv_reader_tile {
     bool used;
@@ -74,8 +75,6 @@ static int load_overlay(struct pv_reader *r, prov_error *err)
     if (!rc && (seal.size != r->head.tree.size || memcmp(seal.root, r->head.tree.root, 32) != 0 ||
                 strcmp(seal.origin, r->head.tree.origin) != 0))
         rc = psdk_fail(err, PROV_E_CORRUPT, "%s: does not belong to the head", key);
-    if (!rc && seal.old.size > r->published) /* materialised and sealed again between the two reads */
-        rc = psdk_fail(err, PROV_E_CONFLICT, "%s: the stream is being written faster than it can be read", key);
     if (!rc) {
         pv_range_root(&seal.old, root);
         rc = pv_frontier_load(&f, r->store, r->prefix, seal.old.size, root, err);
@@ -125,8 +124,9 @@ static int load_head(struct pv_reader *r, prov_error *err)
 
 int pv_reader_open(struct pv_reader *r, struct pv_store *store, const char *path, prov_error *err)
 {
+    char seen[sizeof r->etag] = "";
     int rc = PROV_OK;
-    for (int tries = 0; tries < 5; tries++) {
+    for (int tries = 0; tries < OPEN_TRIES; tries++) {
         memset(r, 0, sizeof *r);
         r->store = store;
         rc = pv_stream_prefix(path, r->prefix, sizeof r->prefix, err);
@@ -138,12 +138,17 @@ int pv_reader_open(struct pv_reader *r, struct pv_store *store, const char *path
             rc = psdk_fail(err, PROV_E_NOMEM, "reading a stream: out of memory");
         if (!rc)
             return PROV_OK;
-        bool moved = (rc == PROV_E_NOT_FOUND || rc == PROV_E_CONFLICT) && r->etag[0]; /* the stream went on while it was read */
         pv_reader_close(r);
-        if (!moved)
-            break;
+        if (rc != PROV_E_NOT_FOUND || !r->etag[0])
+            return rc;
+        if (strcmp(seen, r->etag) == 0) { /* under a head that stands still nothing goes away */
+            err->code = PROV_E_CORRUPT;
+            return psdk_wrap(err, "a part of the stream is missing");
+        }
+        memcpy(seen, r->etag, sizeof seen); /* it went on while it was read */
     }
-    return rc;
+    err->code = PROV_E_CONFLICT;
+    return psdk_wrap(err, "the stream is being written faster than it can be read");
 }
 
 void pv_reader_close(struct pv_reader *r)

@@ -117,8 +117,10 @@ int pv_segment_create(const char *dir, const struct pv_segment_header *header, u
     if (!rc) {
         *ret_fd = fd;
         fd = -1;
-    } else {
+    } else { /* nobody uses it yet; it must not come back after a power cut either */
+        prov_error ignored = {0};
         unlink(psdk_buf_str(&path));
+        psdk_sync_dir(dir, &ignored);
     }
 out:
     psdk_close(&fd);
@@ -127,30 +129,65 @@ out:
     return rc;
 }
 
+int pv_segment_read_header(int fd, const char *what, uint64_t number, struct pv_segment_header *ret, prov_error *err)
+{
+    uint8_t head[PV_SEGMENT_HEADER];
+    size_t got = 0;
+    int rc = psdk_pread_all(fd, head, sizeof head, 0, &got, what, err);
+    if (!rc && (got != sizeof head || !decode_header(head, ret) || ret->number != number))
+        rc = psdk_fail(err, PROV_E_CORRUPT, "%s: segment %llu is not a journal segment (its header is not whole)", what,
+                       (unsigned long long)number);
+    return rc;
+}
+
 int pv_segment_open(const char *dir, uint64_t number, struct pv_segment_header *ret, int *ret_fd, prov_error *err)
 {
     struct psdk_buf path = {0};
-    uint8_t head[PV_SEGMENT_HEADER];
-    size_t got = 0;
     int fd = -1;
     int rc = segment_path(dir, number, &path, err);
-    if (rc)
-        goto out;
-    fd = psdk_open(psdk_buf_str(&path), O_RDWR, 0, err);
-    if (fd < 0) {
+    if (!rc && (fd = psdk_open(psdk_buf_str(&path), O_RDWR, 0, err)) < 0)
         rc = fd;
-        goto out;
-    }
-    rc = psdk_pread_all(fd, head, sizeof head, 0, &got, psdk_buf_str(&path), err);
-    if (!rc && (got != sizeof head || !decode_header(head, ret) || ret->number != number))
-        rc = psdk_fail(err, PROV_E_CORRUPT, "%s: not a journal segment (its header is not whole)", psdk_buf_str(&path));
+    if (!rc)
+        rc = pv_segment_read_header(fd, dir, number, ret, err);
     if (!rc) {
         *ret_fd = fd;
         fd = -1;
     }
-out:
     psdk_close(&fd);
     psdk_buf_done(&path);
+    return rc;
+}
+
+int pv_segment_is_blank(int fd, const char *what, uint64_t offset, bool *ret_blank, prov_error *err)
+{
+    uint8_t *data = malloc(SCAN_BYTES);
+    size_t got = SCAN_BYTES;
+    int rc = data ? PROV_OK : psdk_fail(err, PROV_E_NOMEM, "%s: out of memory", what);
+    *ret_blank = true;
+    while (!rc && *ret_blank && got == SCAN_BYTES) {
+        rc = psdk_pread_all(fd, data, SCAN_BYTES, offset, &got, what, err);
+        for (size_t i = 0; !rc && i < got && *ret_blank; i++)
+            *ret_blank = data[i] == 0;
+        offset += got;
+    }
+    free(data);
+    return rc;
+}
+
+int pv_segment_rewrite(int fd, const char *what, uint64_t from, uint64_t to, prov_error *err)
+{
+    uint8_t *data = malloc(SCAN_BYTES);
+    int rc = data ? PROV_OK : psdk_fail(err, PROV_E_NOMEM, "%s: out of memory", what);
+    while (!rc && from < to) {
+        size_t want = to - from < SCAN_BYTES ? (size_t)(to - from) : SCAN_BYTES, got = 0;
+        rc = psdk_pread_all(fd, data, want, from, &got, what, err);
+        if (!rc)
+            rc = psdk_pwrite_all(fd, data, got, from, what, err);
+        if (got == 0)
+            break;
+        from += got;
+    }
+    free(data);
     return rc;
 }
 

@@ -46,6 +46,12 @@ int pv_segment_create(const char *dir, const struct pv_segment_header *header, u
                       prov_error *err);
 /* Opens one for reading and writing and checks its header. PROV_E_CORRUPT when the header is not whole. */
 int pv_segment_open(const char *dir, uint64_t number, struct pv_segment_header *ret, int *ret_fd, prov_error *err);
+/* The same on an open descriptor; what names it in errors. */
+int pv_segment_read_header(int fd, const char *what, uint64_t number, struct pv_segment_header *ret, prov_error *err);
+/* Whether all bytes from offset to the end of the file are zero. */
+int pv_segment_is_blank(int fd, const char *what, uint64_t offset, bool *ret_blank, prov_error *err);
+/* Writes the bytes of [from, to) again in their place, so that the next sync covers them. */
+int pv_segment_rewrite(int fd, const char *what, uint64_t from, uint64_t to, prov_error *err);
 /* The end of the header, as a starting point. */
 void pv_segment_start(const struct pv_segment_header *header, struct pv_segment_end *ret);
 /* Appends a frame to buf and moves end behind it (all but last_ns). */

@@ -43,36 +43,67 @@ static int check_signed(const struct pv_stream *s, const struct pv_head *head, p
     return rc;
 }
 
-/* Looks for records of this writer among entries that are new to this host, and moves the mark behind them. */
-static int find_own(struct pv_stream *s, struct pv_reader *r, struct pv_journal_mark *mark, prov_error *err)
+/* What of one writer is in the log. */
+struct own {
+    char writer[PV_WRITER_TEXT];
+    uint64_t next; /* wseq behind its last one there */
+    uint8_t last_id[32];
+};
+
+static int look_in_bundle(struct pv_reader *r, uint64_t b, uint64_t from, struct own *own, prov_error *err)
+{
+    struct psdk_buf bundle = {0};
+    const uint8_t *entry;
+    size_t at = 0, len;
+    uint64_t index = b * PV_TILE_WIDTH;
+    int rc = pv_reader_bundle(r, b, &bundle, err);
+    for (; !rc && pv_bundle_next(bundle.data, bundle.len, &at, &entry, &len) > 0; index++) {
+        struct pv_record record;
+        prov_error ignored = {0};
+        if (index < from || pv_record_parse((const char *)entry, len, "entry", &record, &ignored) != PROV_OK)
+            continue;
+        if (record.writer.len == PV_WRITER_TEXT - 1 && memcmp(record.writer.data, own->writer, record.writer.len) == 0 &&
+            record.wseq >= own->next) {
+            own->next = record.wseq + 1;
+            memcpy(own->last_id, record.id, 32);
+        }
+    }
+    psdk_buf_done(&bundle);
+    return rc;
+}
+
+/* Looks for the writer of the next record among entries that are new to this host, and moves the mark behind what is there. */
+static int find_one(struct pv_stream *s, struct pv_reader *r, struct pv_journal_mark *mark, struct own *own, bool *ret_moved,
+                    prov_error *err)
 {
     struct pv_journal_batch mine;
+    *ret_moved = false;
     int rc = pv_journal_take(s->journal, mark, 1, PV_RECORD_MAX + 2, &mine, err);
-    if (rc || mine.count == 0) {
-        if (!rc)
-            pv_journal_batch_done(&mine);
+    if (rc)
         return rc;
-    }
-    uint64_t next = mine.first_wseq, size = r->head.tree.size;
-    for (uint64_t b = mark->tree_size / PV_TILE_WIDTH; !rc && b * PV_TILE_WIDTH < size; b++) {
-        struct psdk_buf bundle = {0};
-        const uint8_t *entry;
-        size_t at = 0, len;
-        uint64_t index = b * PV_TILE_WIDTH;
-        rc = pv_reader_bundle(r, b, &bundle, err);
-        for (; !rc && pv_bundle_next(bundle.data, bundle.len, &at, &entry, &len) > 0; index++) {
-            struct pv_record record;
-            if (index < mark->tree_size || pv_record_parse((const char *)entry, len, "entry", &record, err) != PROV_OK)
-                continue;
-            if (record.writer.len == PV_WRITER_TEXT - 1 && memcmp(record.writer.data, mine.writer, record.writer.len) == 0 &&
-                record.wseq >= next)
-                next = record.wseq + 1;
-        }
-        psdk_buf_done(&bundle);
-    }
-    if (!rc && next > mine.first_wseq)
-        rc = pv_journal_skip(s->journal, mark, mine.writer, next, err);
+    uint64_t first = mine.first_wseq, size = r->head.tree.size;
+    bool done = mine.count == 0 || strcmp(own->writer, mine.writer) == 0; /* nothing, or looked for already */
+    own->next = first;
+    memcpy(own->writer, mine.writer, sizeof own->writer);
     pv_journal_batch_done(&mine);
+    if (done)
+        return PROV_OK;
+    for (uint64_t b = mark->tree_size / PV_TILE_WIDTH; !rc && b * PV_TILE_WIDTH < size; b++)
+        rc = look_in_bundle(r, b, mark->tree_size, own, err);
+    *ret_moved = !rc && own->next > first;
+    if (*ret_moved)
+        rc = pv_journal_skip(s->journal, mark, own->writer, own->next, own->last_id, err);
+    return rc;
+}
+
+/* The journal may hold records of several writer instances in a row. */
+static int find_own(struct pv_stream *s, struct pv_reader *r, struct pv_journal_mark *mark, prov_error *err)
+{
+    struct own own = {.next = 0};
+    bool moved = true;
+    int rc = PROV_OK;
+    while (!rc && moved)
+        rc = find_one(s, r, mark, &own, &moved, err);
     return rc;
 }
 
@@ -157,6 +188,22 @@ static void sweep(struct pv_stream *s)
     pv_files_done(&dead);
 }
 
+/* A file of the head that was read is missing: it was superseded since, or the stream is damaged. */
+static int missing(struct pv_stream *s, const struct pv_reader *r, prov_error *err)
+{
+    prov_object now = {.struct_size = sizeof now};
+    prov_error why = {0};
+    char key[KEY_MAX];
+    key_of(s, "head.json", key);
+    int rc = pv_store_stat(s->ledger->store, key, &now, &why);
+    if (rc) {
+        *err = why;
+        return rc;
+    }
+    err->code = strcmp(now.etag, r->etag) == 0 ? PROV_E_CORRUPT : PROV_E_CONFLICT;
+    return psdk_wrap(err, "a part of the stream is missing");
+}
+
 /* Brings the stream up to the head that is in the store now; the mark moves behind own records that are in the log. */
 static int refresh(struct pv_stream *s, struct pv_journal_mark *mark, prov_error *err)
 {
@@ -191,6 +238,8 @@ static int refresh(struct pv_stream *s, struct pv_journal_mark *mark, prov_error
         memcpy(mark->root, r.head.tree.root, 32);
         sweep(s);
     }
+    if (rc == PROV_E_NOT_FOUND)
+        rc = missing(s, &r, err);
     pv_reader_close(&r);
     return rc;
 }

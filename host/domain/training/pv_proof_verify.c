@@ -138,11 +138,39 @@ static int check_signatures(struct verify *v)
     return rc;
 }
 
+/* The records whose bytes no longer have the id that stands beside them: where a document was changed, most often. */
+static bool find_changed_record(const struct verify *v, char *ret, size_t cap)
+{
+    static const char *const lists[][2] = {{"training_chain", "checkpoint_id"}, {"validation_chain", "validation_id"},
+                                           {"other_records", "id"}};
+    for (size_t l = 0; l < sizeof lists / sizeof *lists; l++) {
+        size_t i;
+        json_t *one;
+        json_array_foreach(json_object_get(v->proof, lists[l][0]), i, one)
+        {
+            const json_t *record = json_object_get(one, "record");
+            const char *id = json_string_value(json_object_get(one, lists[l][1]));
+            uint8_t leaf[32];
+            char hex[PSDK_SHA256_HEX];
+            if (!json_is_string(record) || !id)
+                continue;
+            psdk_leaf_hash(json_string_value(record), json_string_length(record), leaf);
+            psdk_hex(leaf, 32, hex);
+            if (strcmp(hex, id) == 0)
+                continue;
+            snprintf(ret, cap, "proof.%s[%zu].record: its bytes do not have the id %.12s that stands beside them", lists[l][0], i,
+                     id);
+            return true;
+        }
+    }
+    return false;
+}
+
 static int check_hash(struct verify *v)
 {
     struct psdk_buf body = {0};
     uint8_t digest[32];
-    char hash[PSDK_SHA256_HEX];
+    char hash[PSDK_SHA256_HEX], place[256];
     json_t *rest = json_copy(v->proof);
     json_object_del(rest, "signature_hash");
     json_object_del(rest, "signatures");
@@ -152,7 +180,9 @@ static int check_hash(struct verify *v)
         psdk_hex(digest, 32, hash);
         const char *said = json_string_value(json_object_get(v->proof, "signature_hash"));
         if (!said || strcmp(said, hash) != 0)
-            rc = psdk_fail(&v->err, PROV_E_CORRUPT, "proof.signature_hash: the document does not have this hash");
+            rc = find_changed_record(v, place, sizeof place)
+                     ? psdk_fail(&v->err, PROV_E_CORRUPT, "%s", place)
+                     : psdk_fail(&v->err, PROV_E_CORRUPT, "proof.signature_hash: the document does not have this hash");
     }
     json_decref(rest);
     psdk_buf_done(&body);

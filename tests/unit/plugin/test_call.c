@@ -10,7 +10,7 @@
 
 #ifdef __SANITIZE_THREAD__
 /* The thread sanitizer refuses threads in a forked child unless it is told otherwise. */
-const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
     return "die_after_fork=0";
@@ -37,23 +37,27 @@ static void teardown(void)
 static void open_with(const char *driver, const char *mode, const struct pv_call_limits *limits)
 {
     prov_error err = {0};
-    ck_assert_msg(pv_store_open(b.plugins, bench_spec(&s, &b, driver, mode), &store, &err) == PROV_OK, "%s", err.message);
+    ck_assert_msg(pv_store_open(b.plugins, bench_spec(&s, &b, driver, mode), &store, &err) == PROV_OK, "%s",
+                  err.message);
     if (limits != NULL)
         pv_instance_limit(pv_store_instance(store), limits);
 }
 
-static const struct pv_call_limits quick = {.timeout_ns = 150 * BENCH_MS, .grace_ns = 100 * BENCH_MS, .cooldown_ns = 200 * BENCH_MS};
+static const struct pv_call_limits quick = {
+    .timeout_ns = 150 * BENCH_MS, .grace_ns = 100 * BENCH_MS, .cooldown_ns = 200 * BENCH_MS};
 static const char *const both[] = {"fx-store", "fx-store-mt"};
 
-/* ---- answers that are not as they should be ----------------------------------------------------------------------- */
+/* ---- answers that are not as they should be ---------------------------------------------------------------------- */
 static const struct {
     const char *mode;
     int code;
     int outcome;
     const char *says;
 } odd[] = {
-    {"positive", PROV_E_PLUGIN, PROV_OUTCOME_NOT_APPLIED, "fx-store: stat returned 7: a plugin returns 0 or a negative code"},
-    {"unknown-code", PROV_E_INTERNAL, PROV_OUTCOME_NOT_APPLIED, "fx-store: stat returned the unknown code -555: what is this"},
+    {"positive", PROV_E_PLUGIN, PROV_OUTCOME_NOT_APPLIED,
+     "fx-store: stat returned 7: a plugin returns 0 or a negative code"},
+    {"unknown-code", PROV_E_INTERNAL, PROV_OUTCOME_NOT_APPLIED,
+     "fx-store: stat returned the unknown code -555: what is this"},
     {"no-message", PROV_E_DENIED, PROV_OUTCOME_NOT_APPLIED, "fx-store: stat: denied"},
     {"bad-outcome", PROV_E_IO, PROV_OUTCOME_NOT_APPLIED, "fx-store: disk on fire"},
     {"no-nul", PROV_E_IO, PROV_OUTCOME_NOT_APPLIED, "fx-store: xxxxxxxx"},
@@ -68,7 +72,8 @@ START_TEST(an_odd_answer_becomes_a_clean_error)
     ck_assert_int_eq(pv_store_stat(store, "options", NULL, &err), odd[_i].code);
     ck_assert_int_eq(err.code, odd[_i].code);
     ck_assert_int_eq(err.outcome, odd[_i].outcome);
-    ck_assert_msg(strncmp(err.message, odd[_i].says, strlen(odd[_i].says)) == 0, "want '%s', got '%s'", odd[_i].says, err.message);
+    ck_assert_msg(strncmp(err.message, odd[_i].says, strlen(odd[_i].says)) == 0, "want '%s', got '%s'", odd[_i].says,
+                  err.message);
     ck_assert_uint_lt(strlen(err.message), sizeof err.message);
 }
 END_TEST
@@ -99,7 +104,7 @@ START_TEST(a_plugin_that_writes_past_a_struct_is_never_called_again)
 }
 END_TEST
 
-/* ---- deadlines ---------------------------------------------------------------------------------------------------- */
+/* ---- deadlines --------------------------------------------------------------------------------------------------- */
 START_TEST(an_op_that_ignores_its_deadline_is_abandoned)
 {
     prov_error err = {0};
@@ -197,7 +202,7 @@ START_TEST(an_op_that_looks_at_cancel_stops_at_its_deadline)
 }
 END_TEST
 
-/* ---- cancelling --------------------------------------------------------------------------------------------------- */
+/* ---- cancelling -------------------------------------------------------------------------------------------------- */
 static void *cancel_soon(void *how)
 {
     usleep(100000);
@@ -242,7 +247,7 @@ START_TEST(an_op_that_ignores_cancel_is_abandoned)
 }
 END_TEST
 
-/* ---- turns -------------------------------------------------------------------------------------------------------- */
+/* ---- turns ------------------------------------------------------------------------------------------------------- */
 static void *one_stat(void *arg)
 {
     int *rc = arg;
@@ -297,7 +302,7 @@ START_TEST(who_gets_no_turn_in_time_is_told_so)
 }
 END_TEST
 
-/* ---- breaker ------------------------------------------------------------------------------------------------------ */
+/* ---- breaker ----------------------------------------------------------------------------------------------------- */
 START_TEST(five_failures_open_the_breaker_and_a_good_trial_closes_it)
 {
     struct pv_breaker breaker = {.limit = 5, .cooldown_ns = 10};
@@ -349,11 +354,12 @@ START_TEST(a_backend_that_fails_in_the_network_is_left_alone_for_a_while)
     }
     ck_assert(opened);
     ck_assert_int_eq(pv_store_stat(store, "options", NULL, &err), PROV_E_UNAVAILABLE);
-    ck_contains(err.message, "fx-store: unavailable: breaker open after 5 failures (last: fx-store: connection refused)");
+    ck_contains(err.message,
+                "fx-store: unavailable: breaker open after 5 failures (last: fx-store: connection refused)");
 }
 END_TEST
 
-/* ---- fork --------------------------------------------------------------------------------------------------------- */
+/* ---- fork -------------------------------------------------------------------------------------------------------- */
 static int in_child(int (*body)(void))
 {
     int status = 0;
@@ -368,7 +374,8 @@ static int in_child(int (*body)(void))
 
 static int call_in_child(void)
 {
-    return pv_store_stat(store, "options", NULL, NULL) == PROV_OK && pv_store_put(store, "k", "v", 1, NULL, NULL, NULL) == PROV_OK;
+    return pv_store_stat(store, "options", NULL, NULL) == PROV_OK &&
+           pv_store_put(store, "k", "v", 1, NULL, NULL, NULL) == PROV_OK;
 }
 
 START_TEST(a_forked_child_gets_workers_of_its_own)
@@ -402,7 +409,7 @@ START_TEST(an_instance_that_was_in_a_call_is_refused_in_the_child)
 }
 END_TEST
 
-/* ---- cost --------------------------------------------------------------------------------------------------------- */
+/* ---- cost -------------------------------------------------------------------------------------------------------- */
 START_TEST(a_round_trip_to_a_worker_is_cheap)
 {
     prov_object object;

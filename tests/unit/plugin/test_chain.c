@@ -39,7 +39,8 @@ static void open_with(const char *mode, bool with_fallback)
 {
     bench_spec(&s, &b, "fx-chain", mode);
     bench_spec(&local, &b, "fx-chain-local", "ok");
-    ck_assert_msg(pv_chain_open(b.plugins, &s.spec, with_fallback ? &local.spec : NULL, &chain, &err) == PROV_OK, "%s", err.message);
+    ck_assert_msg(pv_chain_open(b.plugins, &s.spec, with_fallback ? &local.spec : NULL, &chain, &err) == PROV_OK, "%s",
+                  err.message);
 }
 
 static prov_chain_op op_of(uint32_t kind)
@@ -69,8 +70,8 @@ END_TEST
 static const struct {
     const char *mode;
     uint32_t kind;
-    bool local; /* the fallback answers */
-    int code;   /* else this */
+    bool local;  /* the fallback answers */
+    int code;    /* else this */
     int outcome; /* of the primary */
 } cases[] = {
     {"network", PROV_CHAIN_STORE_HASH, true, 0, PROV_OUTCOME_NOT_APPLIED},

@@ -57,7 +57,8 @@ static const struct {
     {"fx-corrupt", PROV_E_PLUGIN, "while it was loaded"},
     {"fx-exit", PROV_E_PLUGIN, "called exit(3) while it was loaded"},
     {"fx-noise", PROV_E_PLUGIN, "wrote nonsense"},
-    {"fx-other-role", PROV_E_PLUGIN, "has no provider 'fx-other-role' for role prov.storage/1; it offers fx-other-role (prov.telepathy/3)"},
+    {"fx-other-role", PROV_E_PLUGIN,
+     "has no provider 'fx-other-role' for role prov.storage/1; it offers fx-other-role (prov.telepathy/3)"},
 };
 
 START_TEST(a_bad_plugin_gives_one_clear_error)
@@ -83,7 +84,7 @@ START_TEST(a_constructor_that_hangs_is_killed_after_its_time)
 }
 END_TEST
 
-/* ---- files that are wrong ----------------------------------------------------------------------------------------- */
+/* ---- files that are wrong ---------------------------------------------------------------------------------------- */
 static void make_file(const char *name, const char *text)
 {
     char path[400];
@@ -170,7 +171,7 @@ START_TEST(a_link_is_followed_and_its_real_folder_is_checked)
 }
 END_TEST
 
-/* ---- pins, names, environment ------------------------------------------------------------------------------------- */
+/* ---- pins, names, environment ------------------------------------------------------------------------------------ */
 START_TEST(a_pin_must_match_the_file)
 {
     prov_error err = {0};
@@ -242,7 +243,7 @@ START_TEST(the_first_folder_of_the_path_wins_even_when_its_file_is_bad)
 }
 END_TEST
 
-/* ---- being seen, being loaded ------------------------------------------------------------------------------------- */
+/* ---- being seen, being loaded ------------------------------------------------------------------------------------ */
 static size_t count_seen(void)
 {
     char command[400];
@@ -293,7 +294,7 @@ START_TEST(a_helper_program_that_cannot_run_is_named)
 }
 END_TEST
 
-/* ---- list, info, check -------------------------------------------------------------------------------------------- */
+/* ---- list, info, check ------------------------------------------------------------------------------------------- */
 START_TEST(info_tells_the_whole_descriptor)
 {
     prov_error err = {0};
@@ -332,7 +333,8 @@ START_TEST(list_shows_good_and_bad_files)
     ck_assert_int_eq(pv_plugins_new(&config, &plugins, &err), PROV_OK);
     json_t *list = pv_plugins_list(plugins, &err);
     ck_assert_uint_eq(json_array_size(list), 4);
-    json_array_foreach(list, i, p) {
+    json_array_foreach(list, i, p)
+    {
         if (json_object_get(p, "error") != NULL)
             wrong++;
         else
@@ -349,7 +351,8 @@ static bool check_of(const json_t *report, const char *name, const char *detail)
 {
     size_t i;
     json_t *c;
-    json_array_foreach(json_object_get(report, "checks"), i, c) {
+    json_array_foreach(json_object_get(report, "checks"), i, c)
+    {
         if (strcmp(json_string_value(json_object_get(c, "name")), name) == 0) {
             ck_contains(json_string_value(json_object_get(c, "detail")), detail);
             return json_is_true(json_object_get(c, "ok"));

@@ -23,7 +23,8 @@ static void teardown(void)
 
 static void open_with(const char *driver, const char *mode)
 {
-    ck_assert_msg(pv_store_open(b.plugins, bench_spec(&s, &b, driver, mode), &store, &err) == PROV_OK, "%s", err.message);
+    ck_assert_msg(pv_store_open(b.plugins, bench_spec(&s, &b, driver, mode), &store, &err) == PROV_OK, "%s",
+                  err.message);
 }
 
 static void put_ok(const char *key, const char *text)
@@ -33,7 +34,7 @@ static void put_ok(const char *key, const char *text)
 
 static const char *const both[] = {"fx-store", "fx-store-mt"};
 
-/* ---- whole objects ------------------------------------------------------------------------------------------------ */
+/* ---- whole objects ----------------------------------------------------------------------------------------------- */
 START_TEST(what_was_put_is_got)
 {
     struct psdk_buf buf = {0};
@@ -109,7 +110,7 @@ START_TEST(bad_keys_never_reach_the_backend)
 }
 END_TEST
 
-/* ---- streams ------------------------------------------------------------------------------------------------------ */
+/* ---- streams ----------------------------------------------------------------------------------------------------- */
 struct feed {
     const char *data;
     size_t len;
@@ -191,7 +192,7 @@ START_TEST(a_sink_that_refuses_decides_the_result)
 }
 END_TEST
 
-/* ---- many --------------------------------------------------------------------------------------------------------- */
+/* ---- many -------------------------------------------------------------------------------------------------------- */
 START_TEST(many_objects_are_stored_and_read_together)
 {
     enum { N = 50 };
@@ -267,7 +268,7 @@ START_TEST(a_listing_goes_over_many_pages_in_order)
 }
 END_TEST
 
-/* ---- lies --------------------------------------------------------------------------------------------------------- */
+/* ---- lies -------------------------------------------------------------------------------------------------------- */
 static const struct {
     const char *mode;
     const char *says;
@@ -331,7 +332,7 @@ START_TEST(a_get_that_sends_too_much_or_too_little_is_found_out)
 }
 END_TEST
 
-/* ---- retries ------------------------------------------------------------------------------------------------------ */
+/* ---- retries ----------------------------------------------------------------------------------------------------- */
 START_TEST(what_certainly_did_not_happen_is_tried_again)
 {
     struct feed feed = {"abc", 3, 0, 0};
