@@ -212,7 +212,6 @@ void bench_io(struct bench_io *ret)
 {
     static const char path[] = "/proc/self/io";
     ret->written_bytes = field_of(path, "wchar");
-    ret->dirtied_bytes = field_of(path, "write_bytes");
     ret->read_calls = field_of(path, "syscr");
     ret->write_calls = field_of(path, "syscw");
 }

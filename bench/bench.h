@@ -58,10 +58,9 @@ void bench_need(int rc, const prov_error *err, const char *what);
 /* Bytes a second that `openssl speed -evp sha256` reaches on blocks of so many bytes, with `jobs` processes. */
 double bench_openssl(size_t block_bytes, unsigned jobs);
 
-/* This process since it began: bytes and calls of read and write, bytes that reached the disk's cache. */
+/* This process since it began: bytes given to write calls, calls of read and write. */
 struct bench_io {
-    uint64_t written_bytes; /* given to write calls */
-    uint64_t dirtied_bytes; /* of pages that will go to the disk */
+    uint64_t written_bytes;
     uint64_t read_calls, write_calls;
 };
 void bench_io(struct bench_io *ret);

@@ -16,10 +16,15 @@
 #define LIVE_RECORDS 200000u
 #define LIVE_ROUNDS 3
 
-#define GROUP 64           /* records that are made durable together in the window */
-#define WINDOW 16384u      /* records over which the cost of one is counted */
-#define WINDOW_SEAL 1024u  /* records of a seal in the window */
-#define GROW_SEAL 16384u   /* records of a seal between windows */
+#define GROW_SEAL 16384u /* records of a seal between windows */
+
+/* A stretch of records over which the cost of one is counted. */
+struct window {
+    const char *name;
+    unsigned records, seal, group; /* in all, sealed together, made durable together */
+};
+static const struct window busy = {"seals of 1024", 16384, 1024, 64};
+static const struct window slow = {"seals of 10", 2560, 10, 10}; /* ends at the same place of a tile as it begins */
 
 static struct rig_group group; /* of the one producer */
 
@@ -128,7 +133,7 @@ static void live(const struct bench_options *options)
 
 struct cost {
     uint64_t size;
-    double calls, written, dirtied; /* of one record */
+    double calls, written; /* of one record */
     char most[160];
 };
 
@@ -145,31 +150,32 @@ static void grow(struct pv_stream *s, uint64_t *size, uint64_t to)
 }
 
 /* The same records, groups and seals at every size, so that nothing but the size of the tree can differ. */
-static void window(struct pv_stream *s, uint64_t *size, bool countable, struct cost *ret)
+static void count(struct pv_stream *s, const struct window *w, uint64_t *size, bool countable, struct cost *ret)
 {
     struct bench_io before, after;
     ret->size = *size;
     bench_io(&before);
     if (countable)
         bench_calls_begin();
-    for (uint64_t n = 0; n < WINDOW; n += WINDOW_SEAL) {
-        for (uint64_t i = 0; i < WINDOW_SEAL; i += GROUP)
-            append(s, n + i, GROUP);
+    for (unsigned n = 0; n < w->records; n += w->seal) {
+        for (unsigned i = 0; i < w->seal; i += w->group)
+            append(s, n + i, w->group);
         *size = tree_size(s);
     }
     uint64_t calls = countable ? bench_calls_end(ret->most) : 0;
     bench_io(&after);
     if (!countable)
         calls = after.read_calls - before.read_calls + after.write_calls - before.write_calls;
-    ret->calls = (double)calls / WINDOW;
-    ret->written = (double)(after.written_bytes - before.written_bytes) / WINDOW;
-    ret->dirtied = (double)(after.dirtied_bytes - before.dirtied_bytes) / WINDOW;
+    ret->calls = (double)calls / w->records;
+    ret->written = (double)(after.written_bytes - before.written_bytes) / w->records;
+    bench_note("at %llu records, %s: %.3f %s and %.0f bytes written for each record", (unsigned long long)ret->size, w->name,
+               ret->calls, countable ? "system calls" : "reads and writes", ret->written);
 }
 
 static void costs(const struct bench_options *options, bool countable)
 {
     static const uint64_t sizes[] = {1000, 100000, 1000000, 10000000};
-    static struct cost cost[4];
+    static struct cost cost[4], small[4];
     size_t n = options->full ? 4 : 3;
     uint64_t size = 0;
     struct rig r;
@@ -183,12 +189,8 @@ static void costs(const struct bench_options *options, bool countable)
     double start = bench_now();
     for (size_t i = 0; i < n; i++) {
         grow(s, &size, sizes[i]);
-        window(s, &size, countable, &cost[i]);
-        bench_note("at %llu records: %.3f %s, %.0f bytes given to write, %.0f bytes of pages dirtied, for each record",
-                   (unsigned long long)cost[i].size, cost[i].calls, countable ? "system calls" : "reads and writes",
-                   cost[i].written, cost[i].dirtied);
-        if (countable)
-            bench_note("  of %u records: %s", WINDOW, cost[i].most);
+        count(s, &busy, &size, countable, &cost[i]);
+        count(s, &slow, &size, countable, &small[i]);
     }
     double took = bench_now() - start;
     const struct cost *first = &cost[0], *last = &cost[n - 1];
@@ -198,6 +200,10 @@ static void costs(const struct bench_options *options, bool countable)
                                      false, 1.1});
     bench_report(&(struct bench_aim){"stream.memory", (double)bench_memory_bytes() / (1 << 20), "MiB", "wanted", 64, false,
                                      1});
+    if (countable)
+        bench_note("of %u records at the end: %s", busy.records, last->most);
+    bench_note("%s: %.2f times the system calls and %.2f times the bytes of 1000 records", slow.name,
+               small[n - 1].calls / small[0].calls, small[n - 1].written / small[0].written);
     bench_note("%llu records appended and sealed in %.1f s", (unsigned long long)size, took);
     pv_stream_close(s);
     rig_close(&r);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "psdk_file.h"
 #include "psdk_json.h"
-#include "psdk_time.h"
 #include "pv_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -159,11 +159,12 @@ class BadLuck(Case):
 
     def test_a_full_disk_is_a_failure(self):
         self.init()
+        self.checkpoint(0)
         for words in (["version"], ["help"], ["history"], ["--json", "version"], ["config", "show"]):
             with open("/dev/full", "wb") as full:
                 self.assertIn("No space left", self.prov(*words, code=1, stdout=full).err)
             self.prov(*words, "-o", "/dev/full", code=1)
-        self.prov("proof", "create", "-o", "/dev/full/x", code=4)
+        self.prov("proof", "create", "-o", "/nowhere/x", code=4)
 
     def test_output_is_whole_or_not_there(self):
         self.prov("version", "-o", "v.txt")
