@@ -14,8 +14,7 @@
 
 static bool missed;
 
-static void usage(const char *program, const char *what, int code)
-{
+static void usage(const char *program, const char *what, int code) {
     fprintf(code ? stderr : stdout,
             "%s\n\nusage: %s [--full] [--records N] [--dir DIR]\n"
             "  --full       the sizes of the aims, minutes instead of seconds\n"
@@ -25,8 +24,7 @@ static void usage(const char *program, const char *what, int code)
     exit(code);
 }
 
-void bench_begin(int argc, char **argv, const char *what, struct bench_options *ret)
-{
+void bench_begin(int argc, char **argv, const char *what, struct bench_options *ret) {
     memset(ret, 0, sizeof *ret);
     ret->dir = PROV_BENCH_DIR;
     for (int i = 1; i < argc; i++) {
@@ -45,35 +43,29 @@ void bench_begin(int argc, char **argv, const char *what, struct bench_options *
     mkdir(ret->dir, 0700);
 }
 
-int bench_end(void)
-{
+int bench_end(void) {
     return missed ? 1 : 0;
 }
 
-static double clock_s(clockid_t clock)
-{
+static double clock_s(clockid_t clock) {
     struct timespec t = {0};
     clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-double bench_now(void)
-{
+double bench_now(void) {
     return clock_s(CLOCK_MONOTONIC);
 }
 
-double bench_cpu(void)
-{
+double bench_cpu(void) {
     return clock_s(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-double bench_thread(void)
-{
+double bench_thread(void) {
     return clock_s(CLOCK_THREAD_CPUTIME_ID);
 }
 
-void bench_add(struct bench_samples *s, double value)
-{
+void bench_add(struct bench_samples *s, double value) {
     if (s->n == s->cap) {
         s->cap = s->cap ? s->cap * 2 : 256;
         s->value = realloc(s->value, s->cap * sizeof *s->value);
@@ -83,14 +75,12 @@ void bench_add(struct bench_samples *s, double value)
     s->value[s->n++] = value;
 }
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-double bench_percentile(const struct bench_samples *s, double p)
-{
+double bench_percentile(const struct bench_samples *s, double p) {
     if (s->n == 0)
         return 0;
     double *sorted = malloc(s->n * sizeof *sorted);
@@ -105,26 +95,22 @@ double bench_percentile(const struct bench_samples *s, double p)
     return value;
 }
 
-double bench_median(const struct bench_samples *s)
-{
+double bench_median(const struct bench_samples *s) {
     return bench_percentile(s, 50);
 }
 
-void bench_samples_done(struct bench_samples *s)
-{
+void bench_samples_done(struct bench_samples *s) {
     free(s->value);
     memset(s, 0, sizeof *s);
 }
 
 /* Four digits at most that count, without an exponent. */
-static const char *number(double v, char ret[32])
-{
+static const char *number(double v, char ret[32]) {
     snprintf(ret, 32, "%.*f", v < 10 ? 2 : v < 100 ? 1 : 0, v);
     return ret;
 }
 
-void bench_report(const struct bench_aim *a)
-{
+void bench_report(const struct bench_aim *a) {
     char value[32], limit[32];
     double ratio = a->limit > 0 ? a->value / a->limit : 0;
     bool ok = a->at_least ? ratio >= a->aim : ratio <= a->aim;
@@ -134,8 +120,7 @@ void bench_report(const struct bench_aim *a)
            ok ? "ok" : "MISSED");
 }
 
-void bench_note(const char *format, ...)
-{
+void bench_note(const char *format, ...) {
     va_list args;
     va_start(args, format);
     printf("  ");
@@ -144,8 +129,7 @@ void bench_note(const char *format, ...)
     va_end(args);
 }
 
-void bench_need(int rc, const prov_error *err, const char *what)
-{
+void bench_need(int rc, const prov_error *err, const char *what) {
     if (rc == PROV_OK)
         return;
     fprintf(stderr, "bench: %s: %s: %s\n", what, psdk_rc_name(rc), err ? err->message : psdk_rc_text(rc));
@@ -153,11 +137,11 @@ void bench_need(int rc, const prov_error *err, const char *what)
 }
 
 /* Starts `openssl speed`; *ret_out is what it prints. */
-static pid_t start_openssl(size_t block_bytes, unsigned jobs, int *ret_out)
-{
+static pid_t start_openssl(size_t block_bytes, unsigned jobs, int *ret_out) {
     char bytes[24], number_of_jobs[16];
-    const char *argv[] = {"openssl", "speed", "-evp", "sha256", "-bytes", bytes, "-seconds", "1",
-                          jobs > 1 ? "-multi" : NULL, number_of_jobs, NULL};
+    const char *argv[] = {
+        "openssl",      "speed", "-evp", "sha256", "-bytes", bytes, "-seconds", "1", jobs > 1 ? "-multi" : NULL,
+        number_of_jobs, NULL};
     posix_spawn_file_actions_t actions;
     pid_t child = -1;
     int out[2];
@@ -176,8 +160,7 @@ static pid_t start_openssl(size_t block_bytes, unsigned jobs, int *ret_out)
     return child;
 }
 
-double bench_openssl(size_t block_bytes, unsigned jobs)
-{
+double bench_openssl(size_t block_bytes, unsigned jobs) {
     char line[256];
     double kilobytes = 0;
     int status = 1, fd = -1;
@@ -189,14 +172,14 @@ double bench_openssl(size_t block_bytes, unsigned jobs)
     if (out)
         fclose(out);
     if (child < 0 || waitpid(child, &status, 0) != child || status != 0 || kilobytes <= 0) {
-        fprintf(stderr, "bench: cannot run `openssl speed -evp sha256 -bytes %zu`, or not read what it says\n", block_bytes);
+        fprintf(stderr, "bench: cannot run `openssl speed -evp sha256 -bytes %zu`, or not read what it says\n",
+                block_bytes);
         exit(2);
     }
     return kilobytes * 1000;
 }
 
-static uint64_t field_of(const char *path, const char *name)
-{
+static uint64_t field_of(const char *path, const char *name) {
     char line[256];
     uint64_t value = 0;
     FILE *f = fopen(path, "re");
@@ -208,21 +191,18 @@ static uint64_t field_of(const char *path, const char *name)
     return value;
 }
 
-void bench_io(struct bench_io *ret)
-{
+void bench_io(struct bench_io *ret) {
     static const char path[] = "/proc/self/io";
     ret->written_bytes = field_of(path, "wchar");
     ret->read_calls = field_of(path, "syscr");
     ret->write_calls = field_of(path, "syscw");
 }
 
-uint64_t bench_memory_bytes(void)
-{
+uint64_t bench_memory_bytes(void) {
     return field_of("/proc/self/status", "VmHWM") * 1024;
 }
 
-void bench_memory_reset(void)
-{
+void bench_memory_reset(void) {
     FILE *f = fopen("/proc/self/clear_refs", "we");
     if (!f)
         return;
@@ -230,8 +210,7 @@ void bench_memory_reset(void)
     fclose(f);
 }
 
-void bench_in_child(void (*body)(void *ctx), void *ctx)
-{
+void bench_in_child(void (*body)(void *ctx), void *ctx) {
     int status = 0;
     fflush(NULL);
     pid_t child = fork();

@@ -43,12 +43,12 @@ void bench_samples_done(struct bench_samples *s);
 
 struct bench_aim {
     const char *name;
-    double value;      /* measured */
+    double value; /* measured */
     const char *unit;
     const char *limit_name; /* what it is compared with */
     double limit;
-    bool at_least;     /* or at most */
-    double aim;        /* of value / limit */
+    bool at_least; /* or at most */
+    double aim;    /* of value / limit */
 };
 void bench_report(const struct bench_aim *aim);
 void bench_note(const char *format, ...) PSDK_PRINTF(1, 2);

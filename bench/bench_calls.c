@@ -1,7 +1,7 @@
 /* bench_calls.c - counts system calls through ptrace. SPDX-License-Identifier: Apache-2.0
  *
- * The process forks at its start; the parent stays behind as the one that counts and ends as the child ends. Commands and
- * answers go through two pipes. */
+ * The process forks at its start; the parent stays behind as the one that counts and ends as the child ends. Commands
+ * and answers go through two pipes. */
 #include "bench_calls.h"
 
 #include <dirent.h>
@@ -37,7 +37,7 @@ struct answer {
 
 static int to_counter = -1, from_counter = -1;
 
-/* ---- the counting process --------------------------------------------------------------------------------------------- */
+/* ---- the counting process -------------------------------------------------------------------------------------- */
 
 struct counter {
     pid_t child;
@@ -47,23 +47,20 @@ struct counter {
     uint64_t count[NUMBERS];
 };
 
-static bool known(const struct counter *c, pid_t tid)
-{
+static bool known(const struct counter *c, pid_t tid) {
     for (unsigned i = 0; i < c->n_threads; i++)
         if (c->thread[i] == tid)
             return true;
     return false;
 }
 
-static void forget(struct counter *c, pid_t tid)
-{
+static void forget(struct counter *c, pid_t tid) {
     for (unsigned i = 0; i < c->n_threads; i++)
         if (c->thread[i] == tid)
             c->thread[i] = c->thread[--c->n_threads];
 }
 
-static bool attach(struct counter *c, pid_t tid)
-{
+static bool attach(struct counter *c, pid_t tid) {
     int status;
     if (known(c, tid) || c->n_threads == THREADS)
         return true;
@@ -77,8 +74,7 @@ static bool attach(struct counter *c, pid_t tid)
     return true;
 }
 
-static bool attach_all(struct counter *c)
-{
+static bool attach_all(struct counter *c) {
     char path[64];
     bool ok = true;
     unsigned before;
@@ -95,8 +91,7 @@ static bool attach_all(struct counter *c)
     return ok && c->n_threads > 0;
 }
 
-static void detach_all(struct counter *c, pid_t stopped)
-{
+static void detach_all(struct counter *c, pid_t stopped) {
     int status;
     for (unsigned i = 0; i < c->n_threads; i++) {
         if (c->thread[i] != stopped) {
@@ -109,8 +104,7 @@ static void detach_all(struct counter *c, pid_t stopped)
     c->n_threads = 0;
 }
 
-static void note_stop(struct counter *c, pid_t tid, int status)
-{
+static void note_stop(struct counter *c, pid_t tid, int status) {
     struct syscall_info info;
     unsigned long event;
     int signal = WSTOPSIG(status);
@@ -129,15 +123,13 @@ static void note_stop(struct counter *c, pid_t tid, int status)
     ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(long)signal);
 }
 
-static bool command_waits(const struct counter *c)
-{
+static bool command_waits(const struct counter *c) {
     struct pollfd p = {.fd = c->commands, .events = POLLIN};
     return poll(&p, 1, 0) > 0;
 }
 
 /* Runs the threads from stop to stop until the child writes its next command. */
-static void count_until_told(struct counter *c)
-{
+static void count_until_told(struct counter *c) {
     for (;;) {
         int status;
         pid_t tid = waitpid(-1, &status, __WALL);
@@ -157,19 +149,20 @@ static void count_until_told(struct counter *c)
     }
 }
 
-static void make_answer(const struct counter *c, struct answer *a)
-{
+static void make_answer(const struct counter *c, struct answer *a) {
     static const struct {
         long nr;
         const char *name;
-    } names[] = {{SYS_read, "read"}, {SYS_write, "write"}, {SYS_pread64, "pread"}, {SYS_pwrite64, "pwrite"},
-                 {SYS_openat, "openat"}, {SYS_close, "close"}, {SYS_fsync, "fsync"}, {SYS_fdatasync, "fdatasync"},
-                 {SYS_futex, "futex"}, {SYS_fstat, "fstat"}, {SYS_newfstatat, "fstatat"}, {SYS_unlink, "unlink"},
+    } names[] = {{SYS_read, "read"},         {SYS_write, "write"},         {SYS_pread64, "pread"},
+                 {SYS_pwrite64, "pwrite"},   {SYS_openat, "openat"},       {SYS_close, "close"},
+                 {SYS_fsync, "fsync"},       {SYS_fdatasync, "fdatasync"}, {SYS_futex, "futex"},
+                 {SYS_fstat, "fstat"},       {SYS_newfstatat, "fstatat"},  {SYS_unlink, "unlink"},
                  {SYS_unlinkat, "unlinkat"}, {SYS_renameat2, "renameat2"}, {SYS_renameat, "renameat"},
-                 {SYS_linkat, "linkat"}, {SYS_mkdirat, "mkdirat"}, {SYS_flock, "flock"}, {SYS_statx, "statx"},
-                 {SYS_getdents64, "getdents"}, {SYS_sched_yield, "sched_yield"}, {SYS_madvise, "madvise"},
-                 {SYS_mmap, "mmap"}, {SYS_munmap, "munmap"}, {SYS_brk, "brk"}, {SYS_fcntl, "fcntl"},
-                 {SYS_getrandom, "getrandom"}, {SYS_writev, "writev"}, {SYS_mprotect, "mprotect"}};
+                 {SYS_linkat, "linkat"},     {SYS_mkdirat, "mkdirat"},     {SYS_flock, "flock"},
+                 {SYS_statx, "statx"},       {SYS_getdents64, "getdents"}, {SYS_sched_yield, "sched_yield"},
+                 {SYS_madvise, "madvise"},   {SYS_mmap, "mmap"},           {SYS_munmap, "munmap"},
+                 {SYS_brk, "brk"},           {SYS_fcntl, "fcntl"},         {SYS_getrandom, "getrandom"},
+                 {SYS_writev, "writev"},     {SYS_mprotect, "mprotect"}};
     bool shown[sizeof names / sizeof *names] = {false};
     size_t len = 0;
     memset(a, 0, sizeof *a);
@@ -187,8 +180,7 @@ static void make_answer(const struct counter *c, struct answer *a)
     }
 }
 
-static void serve(struct counter *c)
-{
+static void serve(struct counter *c) {
     char command;
     int status = 0;
     while (read(c->commands, &command, 1) == 1) {
@@ -210,10 +202,9 @@ static void serve(struct counter *c)
     exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);
 }
 
-/* ---- the counted process ---------------------------------------------------------------------------------------------- */
+/* ---- the counted process --------------------------------------------------------------------------------------- */
 
-bool bench_calls_init(void)
-{
+bool bench_calls_init(void) {
     int commands[2], answers[2];
     if (pipe(commands) != 0 || pipe(answers) != 0)
         return false;
@@ -237,8 +228,7 @@ bool bench_calls_init(void)
     return able;
 }
 
-void bench_calls_begin(void)
-{
+void bench_calls_begin(void) {
     bool ok = false;
     if (to_counter < 0)
         return;
@@ -246,8 +236,7 @@ void bench_calls_begin(void)
         to_counter = -1;
 }
 
-uint64_t bench_calls_end(char ret_most[160])
-{
+uint64_t bench_calls_end(char ret_most[160]) {
     struct answer a = {0};
     if (to_counter < 0)
         return 0;

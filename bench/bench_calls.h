@@ -14,8 +14,8 @@
  * here, nothing will be counted. */
 bool bench_calls_init(void);
 void bench_calls_begin(void);
-/* All system calls since begin (without those of these functions). ret_most (may be NULL) gets the most frequent ones as
- * text, "pwrite64 310, fsync 120, ...". */
+/* All system calls since begin (without those of these functions). ret_most (may be NULL) gets the most frequent ones
+ * as text, "pwrite64 310, fsync 120, ...". */
 uint64_t bench_calls_end(char ret_most[160]);
 
 #endif

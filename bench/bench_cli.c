@@ -11,8 +11,7 @@
 #define RUNS 50
 
 /* Milliseconds from fork to the end of the program. */
-static double run(const char *file, const char *argument)
-{
+static double run(const char *file, const char *argument) {
     char *argv[] = {(char *)file, (char *)argument, NULL};
     posix_spawn_file_actions_t actions;
     pid_t child;
@@ -31,8 +30,7 @@ static double run(const char *file, const char *argument)
     return ms;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct bench_options options;
     struct bench_samples ours = {0}, least = {0};
     bench_begin(argc, argv, "`prov version`, from fork to exit.", &options);

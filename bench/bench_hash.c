@@ -20,8 +20,7 @@ struct file {
 };
 
 /* Written, and so in the page cache. */
-static void make_file(struct file *f, const char *dir, int number, uint64_t size)
-{
+static void make_file(struct file *f, const char *dir, int number, uint64_t size) {
     uint64_t *block = malloc(BLOCK);
     prov_error err = {0};
     snprintf(f->path, sizeof f->path, "%s/file-%d", dir, number);
@@ -37,8 +36,7 @@ static void make_file(struct file *f, const char *dir, int number, uint64_t size
     free(block);
 }
 
-static void *hash_one(void *arg)
-{
+static void *hash_one(void *arg) {
     const struct file *f = arg;
     const char *path = f->path;
     char hex[PSDK_SHA256_HEX];
@@ -48,16 +46,14 @@ static void *hash_one(void *arg)
 }
 
 /* Bytes a second of processor time, as `openssl speed` counts for one process. */
-static double hash_rate_cpu(struct file *file)
-{
+static double hash_rate_cpu(struct file *file) {
     double start = bench_thread();
     hash_one(file);
     return (double)file->size / (bench_thread() - start);
 }
 
 /* Bytes a second by the clock over n files, a thread each, as `openssl speed -multi` counts. */
-static double hash_rate(struct file *files, unsigned n)
-{
+static double hash_rate(struct file *files, unsigned n) {
     pthread_t thread[2];
     double start = bench_now();
     for (unsigned i = 1; i < n; i++)
@@ -69,8 +65,7 @@ static double hash_rate(struct file *files, unsigned n)
     return (double)(files[0].size * n) / (bench_now() - start);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct bench_options options;
     static struct file files[2];
     struct bench_samples one = {0}, one_wall = {0}, two = {0}, limit_one = {0}, limit_two = {0};
@@ -87,8 +82,8 @@ int main(int argc, char **argv)
         bench_add(&two, hash_rate(files, 2) / 1e6);
     }
     rig_remove(dir);
-    bench_report(&(struct bench_aim){"hash.one-file", bench_median(&one), "MB/s", "openssl speed", bench_median(&limit_one),
-                                     true, 0.9});
+    bench_report(&(struct bench_aim){"hash.one-file", bench_median(&one), "MB/s", "openssl speed",
+                                     bench_median(&limit_one), true, 0.9});
     bench_report(&(struct bench_aim){"hash.two-files", bench_median(&two), "MB/s", "openssl speed -multi 2",
                                      bench_median(&limit_two), true, 0.9});
     bench_note("by the clock on the wall two files at once are %.2f times one file; medians of %d rounds",

@@ -18,24 +18,24 @@
 #define RATE_SECONDS 0.5
 #define START_SECONDS 0.15 /* for all writers to be there */
 
-static struct pv_journal *open_journal(const struct rig *r, const char *dir)
-{
+static struct pv_journal *open_journal(const struct rig *r, const char *dir) {
     struct pv_journal *j = NULL;
     prov_error err = {0};
-    struct pv_journal_config config = {.dir = dir, .origin = "bench.local/s/models/m", .subject = "m",
-                                       .writer_key = &r->writer_key, .log_key = &r->log_key};
+    struct pv_journal_config config = {.dir = dir,
+                                       .origin = "bench.local/s/models/m",
+                                       .subject = "m",
+                                       .writer_key = &r->writer_key,
+                                       .log_key = &r->log_key};
     bench_need(pv_journal_open(&config, &j, &err), &err, "journal");
     return j;
 }
 
-static void append_one(struct pv_journal *j, const struct rig_group *g)
-{
+static void append_one(struct pv_journal *j, const struct rig_group *g) {
     prov_error err = {0};
     bench_need(pv_journal_append(j, g->draft, 1, NULL, &err), &err, "append");
 }
 
-static void append_raw(int fd)
-{
+static void append_raw(int fd) {
     static const char record[RIG_RECORD_BYTES];
     if (write(fd, record, sizeof record) != (ssize_t)sizeof record || fdatasync(fd) != 0) {
         perror("append+fdatasync");
@@ -43,8 +43,7 @@ static void append_raw(int fd)
     }
 }
 
-static void one_record(const struct rig *r, const struct rig_group *g, const char *dir)
-{
+static void one_record(const struct rig *r, const struct rig_group *g, const char *dir) {
     struct bench_samples ours = {0}, raw = {0}, ratio = {0};
     char path[600];
     snprintf(path, sizeof path, "%s/journal-one", dir);
@@ -69,8 +68,8 @@ static void one_record(const struct rig *r, const struct rig_group *g, const cha
         bench_samples_done(&a);
         bench_samples_done(&b);
     }
-    bench_report(&(struct bench_aim){"journal.record", bench_median(&ours), "us", "append+fdatasync", bench_median(&raw),
-                                     false, 1.3});
+    bench_report(&(struct bench_aim){"journal.record", bench_median(&ours), "us", "append+fdatasync",
+                                     bench_median(&raw), false, 1.3});
     bench_note("p99 %.0f us (append+fdatasync %.0f us); ratio of the medians of %d rounds: %.2f to %.2f",
                bench_percentile(&ours, 99), bench_percentile(&raw, 99), ROUNDS, bench_percentile(&ratio, 25),
                bench_percentile(&ratio, 75));
@@ -81,7 +80,7 @@ static void one_record(const struct rig *r, const struct rig_group *g, const cha
     bench_samples_done(&ratio);
 }
 
-/* ---- many writers ----------------------------------------------------------------------------------------------------- */
+/* ---- many writers ---------------------------------------------------------------------------------------------- */
 
 struct crowd {
     const struct rig *rig;
@@ -89,7 +88,7 @@ struct crowd {
     struct pv_journal *journal; /* of the threads; a process opens its own */
     const char *dir;
     double begin, end; /* of the stretch that counts */
-    uint64_t *done; /* one count for each writer, in memory that processes share */
+    uint64_t *done;    /* one count for each writer, in memory that processes share */
 };
 
 struct writer {
@@ -97,8 +96,7 @@ struct writer {
     unsigned number;
 };
 
-static void *write_until(void *arg)
-{
+static void *write_until(void *arg) {
     const struct writer *w = arg;
     uint64_t n = 0;
     while (bench_now() < w->crowd->begin)
@@ -109,8 +107,7 @@ static void *write_until(void *arg)
     return NULL;
 }
 
-static void run_threads(struct crowd *c, unsigned n)
-{
+static void run_threads(struct crowd *c, unsigned n) {
     pthread_t thread[WRITERS];
     struct writer writer[WRITERS];
     for (unsigned i = 0; i < n; i++) {
@@ -122,8 +119,7 @@ static void run_threads(struct crowd *c, unsigned n)
         pthread_join(thread[i], NULL);
 }
 
-static void run_processes(struct crowd *c, unsigned n)
-{
+static void run_processes(struct crowd *c, unsigned n) {
     int status, failed = 0;
     fflush(NULL);
     for (unsigned i = 0; i < n; i++) {
@@ -142,8 +138,7 @@ static void run_processes(struct crowd *c, unsigned n)
 }
 
 /* Records a second of n writers. */
-static double rate(struct crowd *c, unsigned n, bool processes)
-{
+static double rate(struct crowd *c, unsigned n, bool processes) {
     memset(c->done, 0, WRITERS * sizeof *c->done);
     c->begin = bench_now() + START_SECONDS;
     c->end = c->begin + RATE_SECONDS;
@@ -157,8 +152,7 @@ static double rate(struct crowd *c, unsigned n, bool processes)
     return (double)all / RATE_SECONDS;
 }
 
-static void many_writers(const struct rig *r, const struct rig_group *g, const char *dir)
-{
+static void many_writers(const struct rig *r, const struct rig_group *g, const char *dir) {
     static const struct {
         unsigned n;
         bool processes;
@@ -193,8 +187,7 @@ static void many_writers(const struct rig *r, const struct rig_group *g, const c
     }
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static struct rig r;
     static struct rig_group g;
     struct bench_options options;

@@ -1,4 +1,5 @@
-/* bench_proof.c - reading a large stream: proofs, re-deriving its tree, checking it whole. SPDX-License-Identifier: Apache-2.0 */
+/* bench_proof.c - reading a large stream: proofs, re-deriving its tree, checking it whole. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,21 +19,19 @@
 #define LEAF_ROUNDS 5
 #define AHEAD 16u
 
-static uint64_t next_random(uint64_t *state)
-{
+static uint64_t next_random(uint64_t *state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return *state >> 33;
 }
 
-/* ---- the stream ------------------------------------------------------------------------------------------------------- */
+/* ---- the stream ------------------------------------------------------------------------------------------------ */
 
 struct making {
     const char *dir;
     uint64_t records;
 };
 
-static void make_stream(void *ctx)
-{
+static void make_stream(void *ctx) {
     static struct rig_group group;
     const struct making *m = ctx;
     struct rig r;
@@ -58,8 +57,7 @@ static void make_stream(void *ctx)
 }
 
 /* The stream is kept for the next run; another process makes it, so that this one opens it afresh. */
-static void need_stream(const struct bench_options *options, char ret_dir[512])
-{
+static void need_stream(const struct bench_options *options, char ret_dir[512]) {
     struct making m = {ret_dir, options->records ? options->records : options->full ? FULL_RECORDS : SHORT_RECORDS};
     char head[600];
     snprintf(ret_dir, 512, "%.400s/stream-%llu", options->dir, (unsigned long long)m.records);
@@ -72,10 +70,9 @@ static void need_stream(const struct bench_options *options, char ret_dir[512])
     bench_need(psdk_write_file(head, "", 0, 0600, false, &err), &err, head);
 }
 
-/* ---- proofs ----------------------------------------------------------------------------------------------------------- */
+/* ---- proofs ---------------------------------------------------------------------------------------------------- */
 
-static size_t prove(struct pv_reader *reader, uint64_t index)
-{
+static size_t prove(struct pv_reader *reader, uint64_t index) {
     struct pv_tlog_proof proof;
     struct psdk_buf text = {0};
     prov_error err = {0};
@@ -87,8 +84,7 @@ static size_t prove(struct pv_reader *reader, uint64_t index)
 }
 
 /* Opens the stream and makes one proof: what a caller that has nothing open pays. Milliseconds. */
-static double open_and_prove(const struct rig *r, uint64_t index, size_t *ret_len)
-{
+static double open_and_prove(const struct rig *r, uint64_t index, size_t *ret_len) {
     struct pv_reader reader;
     prov_error err = {0};
     double start = bench_now();
@@ -104,8 +100,7 @@ struct dropping {
     uint64_t size;
 };
 
-static void drop_node(void *ctx, unsigned level, uint64_t index)
-{
+static void drop_node(void *ctx, unsigned level, uint64_t index) {
     const struct dropping *d = ctx;
     char name[PV_TILE_NAME], path[1200];
     uint64_t tile = (index << level % 8) / PV_TILE_WIDTH;
@@ -118,8 +113,7 @@ static void drop_node(void *ctx, unsigned level, uint64_t index)
     close(fd);
 }
 
-static void proofs(const struct rig *r, uint64_t size)
-{
+static void proofs(const struct rig *r, uint64_t size) {
     struct bench_samples warm = {0}, open_warm = {0}, cold = {0};
     struct pv_reader reader;
     struct dropping d = {r, size};
@@ -144,19 +138,19 @@ static void proofs(const struct rig *r, uint64_t size)
     }
     pv_reader_close(&reader);
     bench_report(&(struct bench_aim){"proof.inclusion-warm", bench_median(&open_warm), "ms", "wanted", 1, false, 1});
-    bench_note("stream opened each time; p99 %.2f ms; on a reader that is open: p50 %.3f ms", bench_percentile(&open_warm, 99),
-               bench_median(&warm));
-    bench_note("tiles not in the page cache: p50 %.2f ms, p99 %.2f ms", bench_median(&cold), bench_percentile(&cold, 99));
+    bench_note("stream opened each time; p99 %.2f ms; on a reader that is open: p50 %.3f ms",
+               bench_percentile(&open_warm, 99), bench_median(&warm));
+    bench_note("tiles not in the page cache: p50 %.2f ms, p99 %.2f ms", bench_median(&cold),
+               bench_percentile(&cold, 99));
     bench_report(&(struct bench_aim){"proof.tlog-proof-size", (double)longest, "bytes", "wanted", 1500, false, 1});
     bench_samples_done(&warm);
     bench_samples_done(&open_warm);
     bench_samples_done(&cold);
 }
 
-/* ---- the whole stream --------------------------------------------------------------------------------------------------- */
+/* ---- the whole stream ------------------------------------------------------------------------------------------ */
 
-static void add_bundle(struct pv_range *range, const struct psdk_buf *bundle)
-{
+static void add_bundle(struct pv_range *range, const struct psdk_buf *bundle) {
     const uint8_t *entry;
     size_t at = 0, len;
     while (pv_bundle_next(bundle->data, bundle->len, &at, &entry, &len) > 0) {
@@ -167,8 +161,7 @@ static void add_bundle(struct pv_range *range, const struct psdk_buf *bundle)
 }
 
 /* The root from the entries alone. */
-static void derive(struct pv_reader *reader, uint64_t size)
-{
+static void derive(struct pv_reader *reader, uint64_t size) {
     struct pv_range range = {.size = 0};
     uint64_t bundles = (size + PV_TILE_WIDTH - 1) / PV_TILE_WIDTH;
     uint8_t root[32];
@@ -188,8 +181,7 @@ static void derive(struct pv_reader *reader, uint64_t size)
         bench_need(PROV_E_CORRUPT, NULL, "the derived root differs");
 }
 
-static void whole(const struct rig *r)
-{
+static void whole(const struct rig *r) {
     struct pv_reader reader;
     struct bench_samples derived = {0}, checked = {0}, derived_wall = {0}, checked_wall = {0};
     prov_error err = {0};
@@ -207,17 +199,19 @@ static void whole(const struct rig *r)
         bench_add(&checked_wall, (double)size / (bench_now() - wall));
     }
     pv_reader_close(&reader);
-    bench_report(&(struct bench_aim){"proof.derive-tree", bench_median(&derived), "records/s a core", "wanted", 1e6, true, 1});
-    bench_report(&(struct bench_aim){"proof.full-check", bench_median(&checked), "records/s a core", "wanted", 1e5, true, 1});
-    bench_note("by the clock on the wall: %.0f and %.0f records/s", bench_median(&derived_wall), bench_median(&checked_wall));
+    bench_report(
+        &(struct bench_aim){"proof.derive-tree", bench_median(&derived), "records/s a core", "wanted", 1e6, true, 1});
+    bench_report(
+        &(struct bench_aim){"proof.full-check", bench_median(&checked), "records/s a core", "wanted", 1e5, true, 1});
+    bench_note("by the clock on the wall: %.0f and %.0f records/s", bench_median(&derived_wall),
+               bench_median(&checked_wall));
     bench_samples_done(&derived);
     bench_samples_done(&checked);
     bench_samples_done(&derived_wall);
     bench_samples_done(&checked_wall);
 }
 
-static double leaf_rate(void)
-{
+static double leaf_rate(void) {
     static uint8_t record[256][RIG_RECORD_BYTES];
     uint8_t leaf[32];
     uint64_t n = 0;
@@ -232,27 +226,26 @@ static double leaf_rate(void)
     return (double)(n * RIG_RECORD_BYTES) / took;
 }
 
-static void leaves(void)
-{
+static void leaves(void) {
     struct bench_samples ours = {0}, limit = {0};
     for (int round = 0; round < LEAF_ROUNDS; round++) {
         bench_add(&limit, bench_openssl(RIG_RECORD_BYTES, 1) / 1e6);
         bench_add(&ours, leaf_rate() / 1e6);
     }
-    bench_report(&(struct bench_aim){"proof.leaf-hashing", bench_median(&ours), "MB/s", "openssl speed", bench_median(&limit),
-                                     true, 0.8});
+    bench_report(&(struct bench_aim){"proof.leaf-hashing", bench_median(&ours), "MB/s", "openssl speed",
+                                     bench_median(&limit), true, 0.8});
     bench_samples_done(&ours);
     bench_samples_done(&limit);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct bench_options options;
     struct rig r;
     struct pv_reader reader;
     prov_error err = {0};
     char dir[512];
-    bench_begin(argc, argv, "Proofs and checks of a stream of a million records (--full: 10 million), reopened.", &options);
+    bench_begin(argc, argv, "Proofs and checks of a stream of a million records (--full: 10 million), reopened.",
+                &options);
     need_stream(&options, dir);
     rig_open(&r, dir);
     bench_need(pv_reader_open(&reader, r.store, RIG_STREAM, &err), &err, "open");

@@ -19,8 +19,7 @@
 static const char hash[] = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
 /* Nothing of the user's is touched: configuration, keys, state and store are below dir. */
-static prov_handle *open_store(const char *dir)
-{
+static prov_handle *open_store(const char *dir) {
     prov_error err = {0};
     prov_handle *h = NULL;
     char path[600];
@@ -36,21 +35,21 @@ static prov_handle *open_store(const char *dir)
     return h;
 }
 
-static void train(double seconds)
-{
+static void train(double seconds) {
     for (double end = bench_now() + seconds; bench_now() < end;)
         ;
 }
 
-static void record_calls(prov_handle *h, struct bench_samples *us)
-{
+static void record_calls(prov_handle *h, struct bench_samples *us) {
     prov_error err = {0};
     prov_recorder *r = NULL;
     bench_need(prov_recorder_open(h, NULL, &r, &err), &err, "recorder");
     for (int i = 0; i < CALLS; i++) {
         char metrics[160];
-        snprintf(metrics, sizeof metrics, "{\"accuracy\":0.%d,\"grad_norm\":1.25,\"loss\":%d.5,\"lr\":0.001}", i % 1000, i);
-        prov_checkpoint c = {.struct_size = sizeof c, .model_hash = hash, .epoch = i, .step = i, .metrics_json = metrics};
+        snprintf(metrics, sizeof metrics, "{\"accuracy\":0.%d,\"grad_norm\":1.25,\"loss\":%d.5,\"lr\":0.001}", i % 1000,
+                 i);
+        prov_checkpoint c = {
+            .struct_size = sizeof c, .model_hash = hash, .epoch = i, .step = i, .metrics_json = metrics};
         double start = bench_now();
         int rc = prov_recorder_checkpoint(r, &c, &err);
         bench_add(us, (bench_now() - start) * 1e6);
@@ -62,8 +61,7 @@ static void record_calls(prov_handle *h, struct bench_samples *us)
 }
 
 /* Writes to the same disk, synced every 8 MiB, until it is ended. */
-static pid_t start_bulk_writer(const char *dir)
-{
+static pid_t start_bulk_writer(const char *dir) {
     char path[600];
     snprintf(path, sizeof path, "%s/bulk", dir);
     pid_t child = fork();
@@ -78,8 +76,7 @@ static pid_t start_bulk_writer(const char *dir)
     _exit(1);
 }
 
-static void calls(prov_handle *h, const char *dir)
-{
+static void calls(prov_handle *h, const char *dir) {
     struct bench_samples quiet = {0}, noisy = {0};
     record_calls(h, &quiet);
     pid_t writer = start_bulk_writer(dir);
@@ -87,7 +84,8 @@ static void calls(prov_handle *h, const char *dir)
     kill(writer, SIGKILL);
     waitpid(writer, NULL, 0);
     bench_report(&(struct bench_aim){"recorder.call-median", bench_median(&quiet), "us", "wanted", 20, false, 1});
-    bench_report(&(struct bench_aim){"recorder.call-p99", bench_percentile(&quiet, 99), "us", "wanted", 1000, false, 1});
+    bench_report(
+        &(struct bench_aim){"recorder.call-p99", bench_percentile(&quiet, 99), "us", "wanted", 1000, false, 1});
     bench_note("beside a bulk writer on the same disk: median %.1f us, p99 %.1f us, longest %.0f us (without: %.0f us)",
                bench_median(&noisy), bench_percentile(&noisy, 99), bench_percentile(&noisy, 100),
                bench_percentile(&quiet, 100));
@@ -96,8 +94,7 @@ static void calls(prov_handle *h, const char *dir)
 }
 
 /* As fast as the recorder takes them, until all are sealed. */
-static double live(prov_handle *h, const char *stream)
-{
+static double live(prov_handle *h, const char *stream) {
     prov_error err = {0};
     prov_recorder *r = NULL;
     prov_recorder_params params = {.struct_size = sizeof params, .block_ns = 30ull * NS_PER_S};
@@ -114,8 +111,7 @@ static double live(prov_handle *h, const char *stream)
     return LIVE_RECORDS / took;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     struct bench_options options;
     struct bench_samples rates = {0};
     char dir[512], stream[32];

@@ -2,8 +2,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Every input is checked twice: as it is, and, when it is a JSON object, signed anew with the key that made the corpus. The
- * second way lets a changed document through the signature, to what stands behind it: tree head, records, statements.
+ * Every input is checked twice: as it is, and, when it is a JSON object, signed anew with the key that made the corpus.
+ * The second way lets a changed document through the signature, to what stands behind it: tree head, records,
+ * statements.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +83,7 @@ static void sign_and_verify(const char *data, size_t size, const struct pv_trust
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
-    static const char *const validators[] = {"ed25519:0000000000000000000000000000000000000000000000000000000000000000"};
+    static const char *const validators[] = {"0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"};
     struct pv_trusted_key trusted = {.name = ""};
     struct pv_trust trust = {.key = &trusted, .n_keys = 1, .validator = validators, .n_validators = 1};
     memcpy(trusted.key, log_key()->public_key, 32);

@@ -2,8 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * A record has one spelling: its parts, put together again in the canonical order, must be the same bytes. The two writers
- * (the journal's prepare and finish) must be able to make it, and give it the same id.
+ * A record has one spelling: its parts, put together again in the canonical order, must be the same bytes. What the
+ * journal makes records with must be able to make it, and give it the same id.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -202,12 +202,12 @@ static int round_to(double value, unsigned n_digits, uint64_t *ret_digits)
         if (*p >= '0' && *p <= '9') /* skips the locale's decimal point */
             digits = digits * 10 + (uint64_t)(*p - '0');
     *ret_digits = digits;
-    return atoi(p + 1) - (int)n_digits + 1;
+    return (int)strtol(p + 1, NULL, 10) - (int)n_digits + 1;
 }
 
 static void set_decimal(struct psdk_decimal *ret, uint64_t digits, int exponent)
 {
-    char reversed[PSDK_DECIMAL_DIGITS];
+    char reversed[PSDK_DECIMAL_DIGITS] = "";
     unsigned n = 0;
     while (digits > 0 && digits % 10 == 0) {
         digits /= 10;

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "psdk_json_scan.h"
+
 #define MESSAGE_MAX (sizeof(((prov_error *)0)->message) - 1)
 
 /* The longest prefix of text that has at most max bytes and does not split a UTF-8 sequence. */
@@ -36,6 +38,20 @@ static size_t format_cut(char *ret, size_t max, const char *format, va_list args
     return len;
 }
 
+/* A message is UTF-8 and one line, also when a cut ("%.40s") or a hostile input put something else into it. */
+static void make_clean(char *text, size_t len)
+{
+    uint8_t *at = (uint8_t *)text, *end = at + len;
+    while (at < end) {
+        size_t n = psdk_utf8_len(at, end);
+        if (n == 0 || *at < 0x20 || *at == 0x7f) {
+            *at++ = '?';
+        } else {
+            at += n;
+        }
+    }
+}
+
 static void fill(prov_error *err, int code, const char *message, size_t len)
 {
     err->code = code;
@@ -45,6 +61,7 @@ static void fill(prov_error *err, int code, const char *message, size_t len)
     err->native_code = 0;
     memcpy(err->message, message, len);
     err->message[len] = '\0';
+    make_clean(err->message, len);
 }
 
 int psdk_fail(prov_error *err, int code, const char *format, ...)
@@ -125,6 +142,7 @@ int psdk_wrap(prov_error *err, const char *format, ...)
     }
     memcpy(err->message, text, len);
     err->message[len] = '\0';
+    make_clean(err->message, len);
     return err->code;
 }
 

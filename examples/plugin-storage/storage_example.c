@@ -1,4 +1,4 @@
-/* storage_example.c - a complete storage backend in one file, from prov_plugin.h alone. SPDX-License-Identifier: Apache-2.0
+/* storage_example.c - a complete storage backend from prov_plugin.h alone. SPDX-License-Identifier: Apache-2.0
  *
  * Build it anywhere:  cc -std=c17 -shared -fPIC -fvisibility=hidden -I INCLUDE -o storage-example.so storage_example.c
  * Use it (prov.yaml): store: {plugin: storage-example, path: ./objects}
@@ -27,18 +27,26 @@ static void close_fd(const int *fd)
         close(*fd);
 }
 
-/* Fills in an error: the code, what it means for the request (the host acts on that), a text. PROV_E_IO: errno knows more. */
+/* Fills in an error: the code, what it means for the request (the host acts on that), a text. */
 static int fail(prov_error *err, int code, const char *what)
 {
-    int number = code == PROV_E_IO ? errno : 0;
-    code = number == ENOENT ? PROV_E_NOT_FOUND : number == ENOSPC ? PROV_E_NOSPACE : number == EACCES ? PROV_E_DENIED : code;
 #define TEXT_OF(name, value, text, cli, http, py) code == (value) ? (text) :
-    const char *why = number != 0 ? strerror(number) : PROV_RC_TABLE(TEXT_OF) "failed";
-    bool permanent = code == PROV_E_INVALID || code == PROV_E_CONFIG || code == PROV_E_DENIED; /* no use in trying again */
-    *err = (prov_error){.code = code, .native_code = number,
-                        .outcome = permanent ? PROV_OUTCOME_PERMANENT : PROV_OUTCOME_NOT_APPLIED};
+    const char *why = PROV_RC_TABLE(TEXT_OF) "failed";
+    bool permanent = code == PROV_E_INVALID || code == PROV_E_CONFIG || code == PROV_E_DENIED; /* no use in a retry */
+    err->code = code;
+    err->outcome = permanent ? PROV_OUTCOME_PERMANENT : PROV_OUTCOME_NOT_APPLIED;
     snprintf(err->message, sizeof err->message, "%s: %s", what, why);
     return code;
+}
+
+static int fail_errno(prov_error *err, const char *what)
+{
+    int number = errno;
+    int known = number == ENOENT ? PROV_E_NOT_FOUND : number == ENOSPC ? PROV_E_NOSPACE : PROV_E_IO;
+    fail(err, number == EACCES ? PROV_E_DENIED : known, what);
+    err->native_code = number;
+    snprintf(err->message, sizeof err->message, "%s: %s", what, strerror(number));
+    return err->code;
 }
 
 static int64_t to_ns(struct timespec t)
@@ -94,6 +102,8 @@ static int prepare(const char *path, int fd, const prov_precond *precond, prov_e
     prov_object old = {.mtime_ns = INT64_MIN};
     int kind = precond == NULL ? PROV_PRECOND_NONE : precond->kind;
     bool there = stat(path, &st) == 0;
+    if (!there && errno != ENOENT)
+        return fail_errno(err, path);
     if (there)
         describe(&st, &old);
     bool same = there && kind == PROV_PRECOND_MATCH && strncmp(old.etag, precond->etag, sizeof old.etag) == 0;
@@ -106,30 +116,30 @@ static int prepare(const char *path, int fd, const prov_precond *precond, prov_e
     clock_gettime(CLOCK_REALTIME, &now);
     if (to_ns(now) <= old.mtime_ns) /* the clock went back */
         now = (struct timespec){.tv_sec = st.st_mtim.tv_sec + 1};
-    return futimens(fd, (struct timespec[]){now, now}) == 0 && fsync(fd) == 0 ? PROV_OK : fail(err, PROV_E_IO, path);
+    return futimens(fd, (struct timespec[]){now, now}) == 0 && fsync(fd) == 0 ? PROV_OK : fail_errno(err, path);
 }
 
-/* Every change of the folder: renames temp (open as fd) to path, or deletes path (temp NULL), durably. One lock for all, on
- * the folder itself: it holds between threads and processes, for the time of a rename, and is gone when its holder dies. */
+/* Every change of the folder: renames temp (open as fd) to path, or deletes path (temp NULL), durably. One lock, on the
+ * folder itself, works between threads and processes; it is held for a rename, and gone when its holder dies. */
 static int commit(const char *root, char *path, const char *temp, int fd, const prov_precond *precond, prov_error *err)
 {
     AUTO_CLOSE int lock = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     char *at = path + strlen(root);
     bool in_pieces = strchr(at, '~') != NULL;
     if (lock < 0 || flock(lock, LOCK_EX) != 0)
-        return fail(err, PROV_E_IO, root);
+        return fail_errno(err, root);
     if (temp != NULL)
         TRY(prepare(path, fd, precond, err));
-    while (temp != NULL && (at = strchr(at, '~')) != NULL) { /* folders of a long name; one that fails fails the rename */
+    while (temp != NULL && (at = strchr(at, '~')) != NULL) { /* folders of a long name; rename tells if one fails */
         *++at = '\0';
         mkdir(path, 0755);
         *at = '/';
     }
     if ((temp != NULL ? rename(temp, path) : unlink(path)) != 0)
-        return fail(err, PROV_E_IO, path);
+        return fail_errno(err, path);
     if ((in_pieces ? syncfs(lock) : fsync(lock)) == 0)
         return PROV_OK;
-    fail(err, PROV_E_IO, path);
+    fail_errno(err, path);
     err->outcome = PROV_OUTCOME_UNKNOWN; /* it is done, but a power failure may undo it: the host has to look */
     return err->code;
 }
@@ -146,7 +156,7 @@ static int write_body(const prov_call *call, const prov_source *source, uint64_t
             return fail(err, PROV_E_INVALID, "the body's length");
         errno = ENOSPC; /* it stays when only a part fitted */
         if (write(fd, buf, (size_t)got) != (ssize_t)got)
-            return fail(err, PROV_E_IO, "the body");
+            return fail_errno(err, "the body");
     }
     return PROV_OK;
 }
@@ -160,7 +170,7 @@ static int32_t put(void *root, const prov_call *call, const char *key, const pro
     TRY(make_path(root, key, path, err));
     snprintf(temp, sizeof temp, "%s/~XXXXXX", (char *)root); /* on the same file system; no key has such a file */
     AUTO_CLOSE int fd = mkostemp(temp, O_CLOEXEC);
-    int rc = fd < 0 ? fail(err, PROV_E_IO, temp) : write_body(call, source, size_bytes, fd, err);
+    int rc = fd < 0 ? fail_errno(err, temp) : write_body(call, source, size_bytes, fd, err);
     if (rc == PROV_OK)
         rc = commit(root, path, temp, fd, precond, err);
     if (rc != PROV_OK)
@@ -178,14 +188,15 @@ static int32_t del(void *root, const prov_call *call, const char *key, prov_erro
     return commit(root, path, NULL, -1, NULL, err);
 }
 
-/* Reading needs no lock: a file never changes once it has its name. Returns a descriptor or a negative code. */
-static int open_object(const char *root, const prov_call *call, const char *key, struct stat *ret_st, prov_error *err)
+/* Reading needs no lock: a file never changes once it has its name. */
+static int open_object(const char *root, const prov_call *call, const char *key, int *ret_fd, struct stat *ret_st,
+                       prov_error *err)
 {
     char path[PATH_CAP];
     TRY(make_path(root, key, path, err));
     TRY(check_call(call, err));
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    return fd >= 0 && fstat(fd, ret_st) == 0 ? fd : fail(err, PROV_E_IO, path);
+    *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return *ret_fd >= 0 && fstat(*ret_fd, ret_st) == 0 ? PROV_OK : fail_errno(err, path);
 }
 
 static int32_t get(void *root, const prov_call *call, const char *key, uint64_t offset_bytes, uint64_t length_bytes,
@@ -193,8 +204,8 @@ static int32_t get(void *root, const prov_call *call, const char *key, uint64_t 
 {
     char buf[65536];
     struct stat st;
-    AUTO_CLOSE int fd = open_object(root, call, key, &st, err);
-    TRY(fd);
+    AUTO_CLOSE int fd = -1;
+    TRY(open_object(root, call, key, &fd, &st, err));
     uint64_t size = (uint64_t)st.st_size, at = offset_bytes < size ? offset_bytes : size;
     uint64_t end = length_bytes < size - at ? at + length_bytes : size; /* a range past the end is cut */
     while (at < end) {
@@ -227,13 +238,13 @@ static int32_t copy(void *root, const prov_call *call, const char *from, const c
                     prov_object *ret_object, prov_error *err)
 {
     struct stat st;
-    AUTO_CLOSE int fd = open_object(root, call, from, &st, err);
-    TRY(fd);
+    AUTO_CLOSE int fd = -1;
+    TRY(open_object(root, call, from, &fd, &st, err));
     prov_source source = {.struct_size = sizeof source, .ctx = &fd, .read = read_fd};
     return put(root, call, to, &source, (uint64_t)st.st_size, precond, ret_object, err);
 }
 
-/* Sorts the names of a folder as their keys; a name's '~' folder follows it, so a walk gives the whole keys in order. */
+/* Sorts names as their keys; the "~" folder of a name follows it, so a walk gives the whole keys in order. */
 static int by_key(const FTSENT **a, const FTSENT **b)
 {
     const char *x = (*a)->fts_name, *y = (*b)->fts_name;
@@ -242,57 +253,64 @@ static int by_key(const FTSENT **a, const FTSENT **b)
     return (*x == ',' ? '/' : *x) - (*y == ',' ? '/' : *y);
 }
 
-static void close_walk(FTS **walk)
+/* The key of a file that the walk found. A temporary file is no object, nor a stranger's: no key has that path. */
+static bool is_object(const char *root, const FTSENT *file, char key[PATH_CAP])
 {
-    if (*walk != NULL)
-        fts_close(*walk);
+    char path[PATH_CAP];
+    size_t n = 0;
+    if (file->fts_info != FTS_F || file->fts_pathlen >= PATH_CAP)
+        return false;
+    for (const char *c = file->fts_path + strlen(root) + 1; *c != '\0'; c++) {
+        if (c[0] == '~' && c[1] == '/') /* the end of a PIECE */
+            c++;
+        else
+            key[n++] = *c == ',' ? '/' : *c;
+    }
+    key[n] = '\0';
+    return make_path(root, key, path, &(prov_error){0}) == PROV_OK && strcmp(path, file->fts_path) == 0;
 }
-#define AUTO_CLOSE_WALK __attribute__((cleanup(close_walk)))
 
 static int32_t list(void *root, const prov_call *call, const char *prefix, const char *after, uint32_t limit,
                     const prov_list_emit *emit, int32_t *ret_more, prov_error *err)
 {
-    char path[PATH_CAP];
-    AUTO_CLOSE_WALK FTS *walk = fts_open((char *[]){root, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, by_key);
+    FTS *walk = fts_open((char *[]){root, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, by_key);
+    FTSENT *file;
+    int rc = walk != NULL ? PROV_OK : fail_errno(err, root);
     *ret_more = 0;
-    for (FTSENT *file; walk != NULL && (errno = 0, file = fts_read(walk)) != NULL;) {
-        char key[PATH_CAP] = "";
-        TRY(check_call(call, err));
-        if (file->fts_info == FTS_DNR || file->fts_info == FTS_ERR)
-            return errno = file->fts_errno, fail(err, PROV_E_IO, file->fts_path);
-        for (size_t i = strlen(root) + 1, n = 0; file->fts_info == FTS_F && i < file->fts_pathlen; i++) {
-            if (file->fts_path[i] == '~')
-                i++; /* and the '/' behind it */
-            else
-                key[n++] = file->fts_path[i] == ',' ? '/' : file->fts_path[i];
-        }
-        if (strncmp(key, prefix, strlen(prefix)) != 0 || strcmp(key, after) <= 0 ||
-            make_path(root, key, path, &(prov_error){0}) != PROV_OK || strcmp(path, file->fts_path) != 0)
-            continue; /* not asked for, or no object: a temporary file, a folder, a stranger's file */
+    while (rc == PROV_OK && *ret_more == 0 && (errno = 0, file = fts_read(walk)) != NULL) {
+        char key[PATH_CAP];
+        if ((rc = check_call(call, err)) != PROV_OK || !is_object(root, file, key) || strcmp(key, after) <= 0 ||
+            strncmp(key, prefix, strlen(prefix)) != 0)
+            continue;
+        const struct stat *st = file->fts_statp;
+        prov_list_entry entry = {.struct_size = sizeof entry, .key = key, .size_bytes = (uint64_t)st->st_size,
+                                 .mtime_ns = to_ns(st->st_mtim)};
         if (limit-- == 0)
-            return *ret_more = 1, PROV_OK;
-        prov_list_entry entry = {.struct_size = sizeof entry, .key = key, .size_bytes = (uint64_t)file->fts_statp->st_size,
-                                 .mtime_ns = to_ns(file->fts_statp->st_mtim)};
-        int rc = emit->entry(emit->ctx, &entry);
-        if (rc != PROV_OK)
-            return fail(err, rc, "the receiver");
+            *ret_more = 1;
+        else if ((rc = emit->entry(emit->ctx, &entry)) != PROV_OK)
+            fail(err, rc, "the receiver");
     }
-    return walk != NULL && errno == 0 ? PROV_OK : fail(err, PROV_E_IO, root);
+    if (rc == PROV_OK && *ret_more == 0 && errno != 0)
+        rc = fail_errno(err, root);
+    if (walk != NULL)
+        fts_close(walk);
+    return rc;
 }
 
-/* ---- the instance (here just the folder's path) and the tables: the host reads them before it calls anything --------- */
+/* ---- the instance (just the folder's path) and the tables: the host reads them before it calls anything ---- */
 
 static int32_t create(const prov_host *host, const prov_option_value *values, uint64_t n_values, void **ret_instance,
                       prov_error *err)
 {
+    const char *path = n_values == 1 ? values[0].value : ""; /* the host checked them by the table below */
     (void)host;
-    for (uint64_t i = 0; i < n_values; i++) {
-        const char *path = values[i].value;
-        if (strcmp(values[i].name, "path") != 0 || strlen(path) > 4000 || (mkdir(path, 0755) != 0 && errno != EEXIST))
-            return fail(err, PROV_E_CONFIG, "path: want a folder that can be made");
-        *ret_instance = strdup(path);
-    }
-    return *ret_instance != NULL ? PROV_OK : fail(err, PROV_E_NOMEM, "storage-example");
+    if (path[0] != '/' || strlen(path) > 4000 || (mkdir(path, 0755) != 0 && errno != EEXIST))
+        return fail(err, PROV_E_CONFIG, "path, a folder that can be made");
+    char *root = strdup(path);
+    for (size_t n = strlen(path); root != NULL && n > 1 && root[n - 1] == '/'; n--)
+        root[n - 1] = '\0'; /* as a walk spells it */
+    *ret_instance = root;
+    return root != NULL ? PROV_OK : fail(err, PROV_E_NOMEM, "storage-example");
 }
 
 static const prov_option option_path = {.struct_size = sizeof option_path, .type = PROV_OPT_PATH, .name = "path",
@@ -300,10 +318,10 @@ static const prov_option option_path = {.struct_size = sizeof option_path, .type
 static const prov_option *const options[] = {&option_path, NULL};
 static const prov_storage_ops ops = {.struct_size = sizeof ops, .put = put, .get = get, .stat = stat_object,
                                      .list = list, .del = del, .copy = copy}; /* the required ones */
-static const prov_provider provider = {.struct_size = sizeof provider, .role = PROV_ROLE_STORAGE, .name = "storage-example",
-                                       .doc = "Example: files in a folder", .options = options, .ops = &ops,
+static const prov_provider provider = {.struct_size = sizeof provider, .role = PROV_ROLE_STORAGE,
+                                       .name = "storage-example", .doc = "Example: files in a folder",
                                        .capabilities = PROV_CAP_THREADSAFE | PROV_CAP_PERSISTENT | PROV_CAP_SHARED,
-                                       .create = create, .destroy = free};
+                                       .options = options, .ops = &ops, .create = create, .destroy = free};
 static const prov_provider *const providers[] = {&provider, NULL};
 const prov_plugin prov_plugin_v1 = {.struct_size = sizeof prov_plugin_v1, .abi_minor = PROV_ABI_MINOR,
                                     .name = "storage-example", .version = "1.0.0", .licence = "Apache-2.0", .url = "",

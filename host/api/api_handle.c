@@ -201,9 +201,10 @@ static void add_option(void *ctx, const char *name, const char *value, const cha
         s->options = more;
         s->cap = cap;
     }
-    char *copy = strdup(name); /* the name is valid during the call only */
-    if (copy)
-        s->options[s->n++] = (struct pv_plugin_option){copy, value, where};
+    /* The name is valid during the call only. */
+    s->options[s->n] = (struct pv_plugin_option){strdup(name), value, where};
+    if (s->options[s->n].name)
+        s->n++;
     else
         s->failed = PROV_E_NOMEM;
 }

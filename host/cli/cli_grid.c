@@ -43,7 +43,7 @@ static void put_cut(FILE *out, const char *text, size_t cells)
     }
     char room[1024];
     size_t used = 0, n = 0;
-    for (; text[used] && used < sizeof room - 8; used++) {
+    for (; used < sizeof room - 8 && text[used]; used++) {
         n += ((unsigned char)text[used] & 0xc0) != 0x80;
         if (n > cells - 1)
             break;

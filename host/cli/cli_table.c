@@ -235,7 +235,7 @@ const struct cli_command cli_commands[] = {
      EXAMPLES({"prov plugin list", "names, roles and files"}), cli_run_plugin_list},
     {"plugin", "info", "NAME", 1, 1, 0, "what a backend offers and which options it takes",
      "NAME may be the path of a file.", NULL,
-     EXAMPLES({"prov plugin info storage-local", "its options for the configuration"}), cli_run_plugin_info},
+     EXAMPLES({"prov plugin info ./build/my-backend.so", "its options for the configuration"}), cli_run_plugin_info},
     {"plugin", "check", "NAME", 1, 1, 0, "load a backend and check that it keeps to the interface",
      "NAME may be the path of a file. It is first described in a process of its own.", NULL,
      EXAMPLES({"prov plugin check ./build/my-backend.so", "while you write one"}), cli_run_plugin_check},

@@ -4,7 +4,7 @@
 
 #include "cli.h"
 
-/* "storage-local (prov.storage/1), ..." or the error. */
+/* "NAME (prov.storage/1), ..." or the error. */
 static void offers(const json_t *plugin, char *room, size_t cap)
 {
     char name[128], role[128];

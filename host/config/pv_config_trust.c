@@ -119,9 +119,7 @@ int pv_config_is_trusted(const char *user_dir, const char *path, const struct ps
     digest_hex(content, hex);
     real = realpath(path, NULL); /* as pv_config_trust writes it */
     size_t path_len = real ? strlen(real) : 0;
-    if (!real)
-        psdk_buf_clear(&list);
-    for (const char *line = psdk_buf_str(&list); !rc && *line && !psdk_sha256_broken();) {
+    for (const char *line = real ? psdk_buf_str(&list) : ""; !rc && *line && !psdk_sha256_broken();) {
         size_t n = strcspn(line, "\n");
         if (n == 66 + path_len && memcmp(line, hex, 64) == 0 && memcmp(line + 64, "  ", 2) == 0 &&
             memcmp(line + 66, real, path_len) == 0)

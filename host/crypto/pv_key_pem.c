@@ -313,6 +313,7 @@ int pv_key_parse_openssh(struct pv_key *key, const uint8_t *data, size_t len, pr
 {
     static const char magic[] = "openssh-key-v1"; /* its NUL belongs to it */
     struct cursor in = {data, len, false}, cipher, secret, type, public_key, pair;
+    uint32_t check;
     int rc;
 
     if (len < sizeof magic || memcmp(data, magic, sizeof magic) != 0)
@@ -329,7 +330,8 @@ int pv_key_parse_openssh(struct pv_key *key, const uint8_t *data, size_t len, pr
         return psdk_fail(err, PROV_E_INVALID, "OpenSSH private key: want exactly one key in the file");
     take_string(&in); /* the public key again */
     secret = take_string(&in);
-    if (take_u32(&secret) != take_u32(&secret) || in.failed || in.left != 0)
+    check = take_u32(&secret);
+    if (take_u32(&secret) != check || in.failed || in.left != 0)
         return psdk_fail(err, PROV_E_INVALID, "OpenSSH private key: malformed or cut off");
     type = take_string(&secret);
     if (!type.failed && !equals(&type, "ssh-ed25519"))

@@ -165,7 +165,7 @@ int pv_note_parse(const char *data, size_t len, const char *what, struct pv_note
                          n_sigs, PV_NOTE_SIGS);
     /* One block: the array, then names and decoded signatures, which are shorter than their lines. */
     struct pv_note note = {.text = data, .text_len = text_len, .n_sigs = (uint32_t)n_sigs};
-    note.sigs = calloc(1, n_sigs * sizeof(*note.sigs) + left);
+    note.sigs = calloc(1, n_sigs * sizeof(*note.sigs) + left + 1);
     if (note.sigs == NULL)
         return psdk_fail(err, PROV_E_NOMEM, "%s: no memory for %zu signatures", what, n_sigs);
     char *mem = (char *)(note.sigs + n_sigs);

@@ -39,7 +39,7 @@ int pv_chain_open(struct pv_plugins *plugins, const struct pv_plugin_spec *prima
             psdk_wrap(err, "fallback");
         } else if ((pv_instance_capabilities(chain->fallback) & PROV_CAP_LOCAL_ONLY) == 0) {
             rc = psdk_fail(
-                err, PROV_E_CONFIG, "%s%s'%s' cannot be a fallback: it does not answer locally; use chain-null or off",
+                err, PROV_E_CONFIG, "%s%s'%s' cannot be a fallback: it does not answer locally; use one that does, or off",
                 fallback->where != NULL ? fallback->where : "", fallback->where != NULL ? ": " : "", fallback->driver);
             psdk_outcome(err, PROV_OUTCOME_PERMANENT);
         }

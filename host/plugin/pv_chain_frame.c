@@ -77,7 +77,7 @@ static int copy_ops(struct pv_chain_frame *f, const prov_chain_op *ops, size_t n
     int rc = measure_ops(ops, n_ops, &bytes, &n_values, err);
     if (rc != PROV_OK)
         return rc;
-    f->ops = malloc(n_ops * sizeof *f->ops + n_values * sizeof(prov_value) + bytes);
+    f->ops = malloc(n_ops * sizeof *f->ops + n_values * sizeof(prov_value) + bytes + 1);
     if (f->ops == NULL)
         return psdk_fail(err, PROV_E_NOMEM, "no memory for an operation of %zu bytes", bytes);
     prov_value *values = (prov_value *)(f->ops + n_ops);

@@ -110,8 +110,10 @@ static int check_option(const struct pv_provider *p, uint32_t index, prov_error 
 static int check_options(struct pv_provider *p, prov_error *err)
 {
     static const prov_option *const none[] = {NULL};
-    if (p->options == NULL)
+    if (p->options == NULL) {
         p->options = none;
+        return PROV_OK;
+    }
     while (p->options[p->n_options] != NULL) {
         if (p->n_options >= PV_MAX_OPTIONS)
             return psdk_fail(err, PROV_E_PLUGIN, "provider '%s': more than %u options: the NULL at the end is missing",

@@ -291,7 +291,7 @@ int pv_plugin_provider(struct pv_plugins *plugins, const struct pv_plugin_spec *
         rc = load_file(plugins, spec, path, &m, err);
     if (rc == PROV_OK && (*ret = pv_module_find(m, spec->role, spec->driver)) == NULL)
         rc = no_provider(m, spec, err);
-    if (rc == PROV_OK && (*ret)->role == NULL)
+    if (rc == PROV_OK && *ret != NULL && (*ret)->role == NULL)
         rc = psdk_fail(err, PROV_E_PLUGIN, "plugin %s: this host does not know the role %s of '%s'", m->file,
                        spec->role, spec->driver);
     if (rc != PROV_OK) {

@@ -223,7 +223,7 @@ static void get_batch(struct pv_store *store, const struct getting *all, size_t 
         codes[i] = begin_get(store, &all[i], deadline, &frames[i], &errs[i]);
     }
     for (size_t i = 0; i < n; i++) {
-        if (codes[i] != PROV_OK)
+        if (frames[i] == NULL) /* not begun: its code says why */
             continue;
         codes[i] = finish_get(store, frames[i], NULL, &moved, &errs[i]);
         if (codes[i] != PROV_OK && all[i].buf->len > starts[i])

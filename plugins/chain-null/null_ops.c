@@ -117,12 +117,13 @@ int pv_null_op_check(const prov_chain_op *op, const char **ret_name, prov_error 
         return psdk_outcome(err, PROV_OUTCOME_PERMANENT);
     }
     size_t n_fixed = count_specs(kind->fixed, 4), n_repeated = count_specs(kind->repeated, 5);
-    if (op->n_args < n_fixed || (n_repeated == 0 && op->n_args > n_fixed) ||
-        (n_repeated > 0 && (op->n_args - n_fixed) % n_repeated != 0))
+    const uint64_t n_args = op->n_args;
+    if (n_args < n_fixed || (n_repeated == 0 && n_args > n_fixed) ||
+        (n_repeated > 0 && (n_args - n_fixed) % n_repeated != 0))
         return refuse(err, PROV_E_INVALID, kind->name, "wrong number of arguments");
-    if (n_repeated > 0 && kind->kind != PROV_CHAIN_CLAIM && op->n_args == n_fixed) /* one leaf needs no proof */
+    if (n_repeated > 0 && kind->kind != PROV_CHAIN_CLAIM && n_args == n_fixed) /* one leaf needs no proof */
         return refuse(err, PROV_E_INVALID, kind->name, "Empty arrays");
-    for (uint64_t i = 0; i < op->n_args; i++) {
+    for (uint64_t i = 0; i < n_args; i++) {
         const struct arg_spec *want = i < n_fixed ? &kind->fixed[i] : &kind->repeated[(i - n_fixed) % n_repeated];
         int rc = check_arg(kind, pv_null_arg(op, i), want, err);
         if (rc != PROV_OK)

@@ -62,7 +62,7 @@ int32_t pv_local_copy(void *self, const prov_call *call, const char *from, const
                       prov_object *ret_object, prov_error *err)
 {
     struct pv_local_temp temp = PV_LOCAL_TEMP_INIT;
-    struct stat st;
+    struct stat st = {0};
     int source = -1;
     int rc = pv_local_key_check(from, err);
     if (rc == PROV_OK)

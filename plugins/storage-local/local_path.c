@@ -40,7 +40,7 @@ static int bad_key(const char *key, const char *why, prov_error *err)
 {
     char shown[201];
     size_t len = 0;
-    for (; key[len] != '\0' && len < sizeof shown - 1; len++)
+    for (; len < sizeof shown - 1 && key[len] != '\0'; len++)
         shown[len] = key[len] >= ' ' && key[len] <= '~' ? key[len] : '?'; /* a message is one line of text */
     shown[len] = '\0';
     psdk_fail(err, PROV_E_INVALID, "key '%s': %s", shown, why);

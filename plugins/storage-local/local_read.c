@@ -60,7 +60,7 @@ static int send_range(const prov_call *call, int fd, uint64_t offset, uint64_t e
 int32_t pv_local_get(void *self, const prov_call *call, const char *key, uint64_t offset_bytes, uint64_t length_bytes,
                      const prov_sink *sink, prov_object *ret_object, prov_error *err)
 {
-    struct stat st;
+    struct stat st = {0};
     int rc = psdk_call_check(call, err);
     if (rc != PROV_OK)
         return rc;
@@ -81,7 +81,7 @@ int32_t pv_local_get(void *self, const prov_call *call, const char *key, uint64_
 
 int32_t pv_local_stat(void *self, const prov_call *call, const char *key, prov_object *ret_object, prov_error *err)
 {
-    struct stat st;
+    struct stat st = {0};
     int rc = psdk_call_check(call, err);
     if (rc != PROV_OK)
         return rc;
@@ -96,7 +96,7 @@ int32_t pv_local_stat(void *self, const prov_call *call, const char *key, prov_o
 /* Under the lock of key. */
 static int unlink_object(const struct pv_local *self, int folder, const char *name, const char *key, prov_error *err)
 {
-    struct stat st;
+    struct stat st = {0};
     if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? pv_local_open_failed(self, key, ENOENT, err)
                                : psdk_fail_errno(err, errno, "cannot look at '%s'", key);

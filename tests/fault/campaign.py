@@ -82,7 +82,7 @@ class Campaign:
             code, said = self.driver("run", folder, point.scenario, fault)
             if code < 0 and not (code == -9 and point.kind in KILLS):
                 found.append(f"the driver died of signal {-code}")
-            elif code != -9 and "alive" not in said:
+            elif code != -9 and "alive" not in said and not (point.count == 0 and "breaker open" in said[-1]):
                 found.append(f"the process could not go on after the fault (exit {code})")
             found += self.verify(folder, point, said)
             if self.args.full:  # as after a reboot: the shared page is made anew from the segments
@@ -118,8 +118,6 @@ class Campaign:
         numbers = [entry[0] for entry in entries if entry[0] != "1000"]
         if len(numbers) != len(set(numbers)):
             found.append("records are there twice: " + " ".join(numbers))
-        if ("3" in numbers) != ("4" in numbers) and not any(line.startswith(("ack 3", "refused 3")) for line in said):
-            pass  # the process died inside the call that appends both: each is there whole or not
         return found
 
 

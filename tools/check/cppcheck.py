@@ -30,11 +30,14 @@ def main(arguments):
     sources = lib_build.compile_commands(root, build, FOLDERS)
     project = os.path.join(work, "project.json")
     with open(project, "w", encoding="utf-8") as file:
-        json.dump([{"directory": root, "file": os.path.join(root, path), "arguments": ["cc", *flags, "-c", path]}
+        # Not "arguments": cppcheck 2.10 loses the quotes of a definition there.
+        json.dump([{"directory": root, "file": os.path.join(root, path),
+                    "command": " ".join(["cc", *(flag.replace('"', '\\"') for flag in flags), "-c", path])}
                    for path, flags in sources], file)
     result = subprocess.run(
         [cppcheck, "--project=" + project, "--cppcheck-build-dir=" + work, "--quiet", "-j2", "--std=c11",
          "--enable=warning,performance,portability", "--inline-suppr", "--error-exitcode=1",
+         "--library=" + os.path.join(root, "tools/check/cppcheck.cfg"),
          "--suppress=missingIncludeSystem", "--suppressions-list=" + os.path.join(root, "tools/check/cppcheck.suppress"),
          "--template={file}:{line}:{column}: {severity}: {message} [{id}]"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", check=False)

@@ -38,7 +38,8 @@ int journal_rotate(struct pv_journal *j, const char *writer, prov_error *err)
     j->fd = fd;
     j->fd_number = next.number;
     pv_segment_start(&next, &c->end);
-    memcpy(c->writer, next.writer, sizeof c->writer);
+    if (writer)
+        memcpy(c->writer, next.writer, sizeof c->writer);
     c->base_lsn = next.base_lsn;
     c->room_end = PV_SEGMENT_HEADER + JOURNAL_ROOM_MIN;
     c->segment = next.number;

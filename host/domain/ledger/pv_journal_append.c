@@ -80,7 +80,7 @@ int journal_write(struct pv_journal *j, const struct pv_record_parts *parts, siz
     rc = psdk_pwrite_all(j->fd, j->scratch.data, j->scratch.len, c->end.offset, j->config.dir, err);
     if (rc) { /* a part of it may be there, whole frames among it: they must never be found */
         prov_error then = {0};
-        journal_trim(j, &then);
+        journal_trim(j, j->scratch.len, &then);
         return rc;
     }
     c->end = end;

@@ -33,7 +33,7 @@ struct journal_control {
     uint64_t base_lsn; /* of the segment */
     uint64_t room_end; /* zero-filled up to here */
     struct pv_segment_end end;
-    char writer[PV_WRITER_TEXT];
+    char writer[PV_WRITER_TEXT]; /* changes only while the page is made; read by all */
     bool lost_end;      /* its keeper died: to be found again by a scan */
     bool stray_tail;    /* a refused write may lie behind the end */
     uint32_t cuts_done; /* behind `cuts`: what was not durable is still to be cut from the file */
@@ -67,8 +67,8 @@ int journal_enter(struct pv_journal *j, prov_error *err);
 void journal_leave(struct pv_journal *j);
 /* After a failed sync: forgets all that is not durable, here, for all waiters and on disk. leader and append held. */
 int journal_cut(struct pv_journal *j, prov_error *err);
-/* Makes sure that nothing behind the end can be read as a record. append held. */
-int journal_trim(struct pv_journal *j, prov_error *err);
+/* Makes sure that nothing behind the end can be read as a record: clears len bytes there. append held. */
+int journal_trim(struct pv_journal *j, size_t len, prov_error *err);
 /* Tells the waiters that durable_lsn or cuts changed. */
 void journal_publish(struct journal_control *c);
 /* Brings the folder to a state that can be appended to, or makes the first segment. The page's mutexes are made and nobody

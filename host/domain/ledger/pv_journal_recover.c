@@ -75,11 +75,13 @@ static int use_segment(struct pv_journal *j, uint64_t number, struct pv_segment_
     return PROV_OK;
 }
 
-int journal_trim(struct pv_journal *j, prov_error *err)
+int journal_trim(struct pv_journal *j, size_t len, prov_error *err)
 {
     struct journal_control *c = j->control;
-    static const uint8_t no_frame[PV_FRAME_HEADER];
-    int rc = psdk_pwrite_all(j->fd, no_frame, sizeof no_frame, c->end.offset, j->config.dir, err);
+    void *zero = calloc(1, len);
+    int rc = zero ? psdk_pwrite_all(j->fd, zero, len, c->end.offset, j->config.dir, err)
+                  : psdk_fail(err, PROV_E_NOMEM, "journal: out of memory");
+    free(zero);
     if (rc && ftruncate(j->fd, (off_t)c->end.offset) == 0) {
         c->room_end = c->end.offset;
         rc = PROV_OK;
@@ -95,7 +97,7 @@ static int cut_tail(struct pv_journal *j, prov_error *err)
     c->room_end = c->end.offset;
     if (ftruncate(j->fd, (off_t)c->end.offset) == 0)
         c->stray_tail = false;
-    else if (journal_trim(j, err))
+    else if (journal_trim(j, PV_FRAME_HEADER, err))
         return psdk_wrap(err, "journal %s: cutting a torn tail", j->config.dir);
     return PROV_OK;
 }
@@ -164,7 +166,8 @@ static int rescan(struct pv_journal *j, uint64_t limit_lsn, bool *ret_torn, prov
         return rc;
     c->segment = header.number;
     c->base_lsn = header.base_lsn;
-    memcpy(c->writer, header.writer, sizeof c->writer);
+    if (memcmp(c->writer, header.writer, sizeof c->writer) != 0) /* only on opening: others read it without the lock */
+        memcpy(c->writer, header.writer, sizeof c->writer);
     atomic_store(&c->end_lsn, c->base_lsn + c->end.offset - PV_SEGMENT_HEADER);
     if (atomic_load(&c->durable_lsn) < c->base_lsn) /* a segment is begun when all before it is durable */
         atomic_store(&c->durable_lsn, c->base_lsn);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "psdk_file.h"
+#include "psdk_json_scan.h"
 #include "pv_proof.h"
 
 /* ---- reports ---------------------------------------------------------------------------------------------------------- */
@@ -12,17 +13,36 @@ json_t *pv_report_new(void)
     return json_pack("{s:[]}", "checks");
 }
 
+/* A message quotes the document, perhaps cut inside a character: what is no UTF-8 becomes '?', so that it is not lost. */
+static json_t *message_json(const char *text)
+{
+    json_t *whole = json_string(text);
+    char *copy = whole ? NULL : strdup(text);
+    if (!copy)
+        return whole;
+    const uint8_t *end = (const uint8_t *)copy + strlen(copy);
+    for (char *at = copy; *at;) {
+        size_t n = psdk_utf8_len((const uint8_t *)at, end);
+        if (n == 0)
+            *at = '?';
+        at += n ? n : 1;
+    }
+    whole = json_string(copy);
+    free(copy);
+    return whole;
+}
+
 void pv_report_add(json_t *report, const char *name, bool ok, const char *detail)
 {
     json_array_append_new(json_object_get(report, "checks"),
-                          json_pack("{s:s,s:b,s:s}", "name", name, "ok", ok, "detail", detail));
+                          json_pack("{s:s,s:b,s:o}", "name", name, "ok", ok, "detail", message_json(detail)));
 }
 
 int pv_report_end(json_t *report, int verdict, const char *summary)
 {
     static const char *const names[] = {"ok", "unknown_signer", "tampered"};
     json_object_set_new(report, "verdict", json_string(names[verdict]));
-    json_object_set_new(report, "summary", json_string(summary));
+    json_object_set_new(report, "summary", message_json(summary));
     return verdict;
 }
 

@@ -109,7 +109,7 @@ static inline int fake_apply(const struct fake_change *c, size_t limit, prov_obj
         struct fake_object *o = fake_find(c->items[i].key, c->kind != FAKE_DEL);
         bool there = o && o->data;
         char etag[32] = "";
-        if (c->kind == FAKE_DEL) {
+        if (c->kind == FAKE_DEL || !o) {
             if (there) {
                 free(o->data);
                 o->data = NULL;
