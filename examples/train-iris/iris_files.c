@@ -15,7 +15,7 @@
 
 #include "iris_job.h"
 
-static void fill(prov_error *err, int code, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void fill(prov_error *err, int code, const char *format, va_list args)
 {
     char text[sizeof err->message];
 

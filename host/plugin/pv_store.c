@@ -106,10 +106,12 @@ static int begin_get(struct pv_store *store, const struct getting *g, uint64_t d
                      struct pv_object_frame **ret, prov_error *err)
 {
     prov_error own = {0};
-    struct pv_object_frame *f = pv_object_frame_new(&pv_get_kind, g->key, NULL, NULL, err != NULL ? err : &own);
+    if (err == NULL)
+        err = &own;
+    struct pv_object_frame *f = pv_object_frame_new(&pv_get_kind, g->key, NULL, NULL, err);
     *ret = NULL;
     if (f == NULL)
-        return err != NULL ? err->code : own.code;
+        return err->code < 0 ? err->code : PROV_E_INTERNAL;
     f->offset_bytes = g->offset_bytes;
     f->length_bytes = g->length_bytes;
     f->caller_buf = g->buf;

@@ -64,9 +64,10 @@ static int parse(struct pv_key *key, const char *text, const struct pv_passphras
 
 static void assert_empty(const struct pv_key *key)
 {
-    const struct pv_key empty = PV_KEY_INIT;
+    const uint8_t *bytes = (const uint8_t *)key;
 
-    ck_assert(memcmp(key, &empty, sizeof empty) == 0);
+    for (size_t i = 0; i < sizeof *key; i++)
+        ck_assert_msg(bytes[i] == 0, "byte %zu of the key is left", i);
 }
 
 static void assert_public(const struct pv_key *key, const char *want)

@@ -59,6 +59,15 @@ START_TEST(a_long_message_is_cut_on_a_character_boundary) {
 }
 END_TEST
 
+START_TEST(a_message_is_one_line_of_utf8_whatever_is_put_into_it) {
+    prov_error err = {0};
+    psdk_fail(&err, PROV_E_INVALID, "'%.3s' %s", "\xc3\xa9\xc3\xa9", "a\nb\x1b[31m\xff");
+    ck_assert_str_eq(err.message, "'\xc3\xa9?' a?b?[31m?");
+    psdk_wrap(&err, "%.1s", "\xe2\x82\xac");
+    ck_assert_str_eq(err.message, "?: '\xc3\xa9?' a?b?[31m?");
+}
+END_TEST
+
 START_TEST(an_errno_becomes_code_text_and_native_code) {
     static const struct {
         int errnum;
@@ -161,6 +170,7 @@ int main(void) {
     tcase_add_test(tc, a_message_may_be_built_from_the_message_before);
     tcase_add_test(tc, a_long_message_is_cut_on_a_character_boundary);
     tcase_add_test(tc, an_errno_becomes_code_text_and_native_code);
+    tcase_add_test(tc, a_message_is_one_line_of_utf8_whatever_is_put_into_it);
     tcase_add_test(tc, a_long_path_does_not_push_the_reason_out);
     tcase_add_test(tc, a_layer_puts_its_context_in_front);
     tcase_add_test(tc, wrapping_cuts_the_end_and_never_the_context);
