@@ -203,7 +203,7 @@ static int32_t get(void *root, const prov_call *call, const char *key, uint64_t 
                    const prov_sink *sink, prov_object *ret_object, prov_error *err)
 {
     char buf[65536];
-    struct stat st;
+    struct stat st = {0};
     AUTO_CLOSE int fd = -1;
     TRY(open_object(root, call, key, &fd, &st, err));
     uint64_t size = (uint64_t)st.st_size, at = offset_bytes < size ? offset_bytes : size;
@@ -237,7 +237,7 @@ static int32_t read_fd(void *fd, void *buf, uint64_t cap_bytes, uint64_t *ret_by
 static int32_t copy(void *root, const prov_call *call, const char *from, const char *to, const prov_precond *precond,
                     prov_object *ret_object, prov_error *err)
 {
-    struct stat st;
+    struct stat st = {0};
     AUTO_CLOSE int fd = -1;
     TRY(open_object(root, call, from, &fd, &st, err));
     prov_source source = {.struct_size = sizeof source, .ctx = &fd, .read = read_fd};
@@ -278,7 +278,7 @@ static int32_t list(void *root, const prov_call *call, const char *prefix, const
     int rc = walk != NULL ? PROV_OK : fail_errno(err, root);
     *ret_more = 0;
     while (rc == PROV_OK && *ret_more == 0 && (errno = 0, file = fts_read(walk)) != NULL) {
-        char key[PATH_CAP];
+        char key[PATH_CAP] = "";
         if ((rc = check_call(call, err)) != PROV_OK || !is_object(root, file, key) || strcmp(key, after) <= 0 ||
             strncmp(key, prefix, strlen(prefix)) != 0)
             continue;

@@ -124,7 +124,8 @@ int pv_null_op_check(const prov_chain_op *op, const char **ret_name, prov_error 
     if (n_repeated > 0 && kind->kind != PROV_CHAIN_CLAIM && n_args == n_fixed) /* one leaf needs no proof */
         return refuse(err, PROV_E_INVALID, kind->name, "Empty arrays");
     for (uint64_t i = 0; i < n_args; i++) {
-        const struct arg_spec *want = i < n_fixed || n_repeated == 0 ? &kind->fixed[i] : &kind->repeated[(i - n_fixed) % n_repeated];
+        bool fixed = n_repeated == 0 || i < n_fixed;
+        const struct arg_spec *want = fixed ? &kind->fixed[i] : &kind->repeated[(i - n_fixed) % n_repeated];
         int rc = check_arg(kind, pv_null_arg(op, i), want, err);
         if (rc != PROV_OK)
             return rc;
