@@ -89,6 +89,9 @@ int api_reader(prov_handle *h, const char *path, struct pv_reader *ret, prov_err
 /* The key that signed the reader's tree head: the store's log key when it did. PROV_E_CORRUPT when none of the store's keys did. */
 int api_signer(prov_handle *h, const struct pv_reader *r, uint8_t ret_key[32], prov_error *err);
 
+/* store.json, where it is there, must name the store and key of the stream. PROV_E_CORRUPT. */
+int api_check_store(prov_handle *h, const struct pv_reader *r, const uint8_t key[32], prov_error *err);
+
 /* Body and stream of a checkpoint or validation: checks all, hashes files. */
 struct api_draft {
     char stream[300];
@@ -103,6 +106,8 @@ int api_draft_raw(prov_handle *h, const char *stream, const char *kind, const ch
                   const char *body_json, struct api_draft *ret, prov_error *err);
 void api_draft_done(struct api_draft *d);
 
+/* The passphrase of encrypted keys: PROV_PASSPHRASE of the environment. */
+extern const struct pv_passphrase api_passphrase;
 /* Keys: the folder of the store's keys, made when it is not there. */
 int api_keys_dir(prov_handle *h, prov_error *err);
 json_t *api_key_json(const struct pv_key *key, const char *origin, const char *dir, prov_error *err);

@@ -33,8 +33,18 @@ int prov_config_check(prov_handle *handle, char **ret_json, prov_error *err)
 {
     API_ERR(err);
     json_t *warnings = json_array();
-    const char *file = pv_config_file(handle->config);
-    int rc = check_section(handle, "store", PROV_ROLE_STORAGE, warnings, err);
+    const char *file = pv_config_file(handle->config), *origin = pv_config_str(handle->config, "origin");
+    const char *model = pv_config_str(handle->config, "model_id");
+    int rc = PROV_OK;
+    if (origin && !pv_origin_ok(origin))
+        rc = psdk_fail(err, PROV_E_CONFIG, "%s: origin: want printable ASCII without spaces, '+', '\"' and '\\'",
+                       pv_config_origin(handle->config, "origin"));
+    if (!rc && model && pv_id_check("model_id", model, err)) {
+        psdk_wrap(err, "%s", pv_config_origin(handle->config, "model_id"));
+        err->code = rc = PROV_E_CONFIG;
+    }
+    if (!rc)
+        rc = check_section(handle, "store", PROV_ROLE_STORAGE, warnings, err);
     const char *name;
     for (size_t i = 0; !rc && (name = pv_config_member(handle->config, "networks", i)) != NULL; i++) {
         char section[256];

@@ -35,6 +35,10 @@ static int trust_key(prov_handle *h, const char *text, const char *where, prov_e
     h->trust.key = more;
     memset(&more[h->trust.n_keys], 0, sizeof *more);
     int rc = pv_public_parse(text, more[h->trust.n_keys].name, more[h->trust.n_keys].key, err);
+    if (rc == PROV_E_NOT_FOUND) /* neither a key nor a file */
+        err->code = rc = PROV_E_INVALID;
+    if (rc && strcmp(where, "--trust") != 0)
+        err->code = rc = PROV_E_CONFIG;
     if (rc)
         return psdk_wrap(err, "%s", where);
     h->trust.n_keys++;
@@ -324,7 +328,7 @@ int api_keys_dir(prov_handle *h, prov_error *err)
 
 static int load_one_key(prov_handle *h, struct pv_key *key, const char *name, prov_error *err)
 {
-    int rc = pv_key_load(key, h->keys_dir, name, NULL, err);
+    int rc = pv_key_load(key, h->keys_dir, name, &api_passphrase, err);
     if (rc == PROV_E_NOT_FOUND)
         return psdk_fail(err, PROV_E_NOT_FOUND, "%s/%s.key: this host has no %s key for the store %s; run `prov init`, or copy the key of the host that has it",
                          h->keys_dir, name, name, h->origin);
@@ -454,4 +458,15 @@ int api_signer(prov_handle *h, const struct pv_reader *r, uint8_t ret_key[32], p
         return PROV_OK;
     return psdk_fail(err, PROV_E_CORRUPT, "%s: the tree head is not signed by any key that is known here%s", origin,
                      bad ? " (one signature is wrong)" : "");
+}
+
+int api_check_store(prov_handle *h, const struct pv_reader *r, const uint8_t key[32], prov_error *err)
+{
+    struct pv_store_info info;
+    int rc = read_store_info(h, &info, err);
+    if (rc == PROV_E_NOT_FOUND)
+        return PROV_OK;
+    if (!rc && (strcmp(info.origin, r->head.store) != 0 || memcmp(info.log_key, key, 32) != 0))
+        rc = psdk_fail(err, PROV_E_CORRUPT, STORE_INFO ": names another store or log key than the stream");
+    return rc;
 }

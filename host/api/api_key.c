@@ -8,6 +8,20 @@
 #include "psdk_file.h"
 #include "pv_note.h"
 
+static int ask_environment(void *ctx, const char *key_name, char *ret, size_t cap, prov_error *err)
+{
+    const char *text = secure_getenv("PROV_PASSPHRASE");
+    (void)ctx;
+    if (!text)
+        return psdk_fail(err, PROV_E_DENIED, "key %s is encrypted: set PROV_PASSPHRASE in the environment", key_name);
+    if (strlen(text) >= cap)
+        return psdk_fail(err, PROV_E_LIMIT, "PROV_PASSPHRASE: too long");
+    memcpy(ret, text, strlen(text) + 1);
+    return PROV_OK;
+}
+
+const struct pv_passphrase api_passphrase = {NULL, ask_environment};
+
 json_t *api_key_json(const struct pv_key *key, const char *origin, const char *dir, prov_error *err)
 {
     struct psdk_buf text = {0}, vkey = {0};
@@ -79,7 +93,7 @@ static int given_passphrase(void *ctx, const char *key_name, char *ret, size_t c
 {
     const char *text = ctx;
     if (!text)
-        return psdk_fail(err, PROV_E_DENIED, "key %s is encrypted: give its passphrase", key_name);
+        return ask_environment(NULL, key_name, ret, cap, err);
     if (strlen(text) >= cap)
         return psdk_fail(err, PROV_E_LIMIT, "passphrase: too long");
     memcpy(ret, text, strlen(text) + 1);
@@ -112,7 +126,7 @@ int prov_key_show(prov_handle *handle, const char *name, char **ret_json, prov_e
     if (!rc)
         rc = api_keys_dir(handle, err);
     if (!rc)
-        rc = pv_key_load(&key, handle->keys_dir, name, NULL, err);
+        rc = pv_key_load(&key, handle->keys_dir, name, &api_passphrase, err);
     if (!rc)
         doc = api_key_json(&key, handle->origin, handle->keys_dir, err);
     pv_key_done(&key);
@@ -130,7 +144,7 @@ int prov_key_list(prov_handle *handle, char **ret_json, prov_error *err)
     for (const char *n = psdk_buf_str(&names); !rc && *n; n += strlen(n) + 1) {
         struct pv_key key = PV_KEY_INIT;
         prov_error bad = {0};
-        if (pv_key_load(&key, handle->keys_dir, n, NULL, &bad) == PROV_OK)
+        if (pv_key_load(&key, handle->keys_dir, n, &api_passphrase, &bad) == PROV_OK)
             json_array_append_new(list, api_key_json(&key, handle->origin, handle->keys_dir, err));
         else
             json_array_append_new(list, json_pack("{s:s,s:s}", "name", n, "error", bad.message));

@@ -261,6 +261,8 @@ int prov_log_verify(prov_handle *handle, const char *stream, void (*progress)(vo
         rc = api_reader(handle, stream, &r, err);
     if (!rc) {
         rc = api_signer(handle, &r, key, err);
+        if (!rc)
+            rc = api_check_store(handle, &r, key, err);
         if (!rc) {
             pv_report_add(report, "tree head", true, "signed by the log key");
             rc = pv_stream_check(&r, key, progress, ctx, &c, err);

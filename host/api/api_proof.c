@@ -1,7 +1,9 @@
 /* api_proof.c - proofs of training. SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "api.h"
 #include "psdk_file.h"
@@ -19,6 +21,25 @@ static int auto_verify(prov_handle *h, const struct psdk_buf *proof, prov_error 
         rc = psdk_fail(err, PROV_E_CORRUPT, "the proof does not verify: %s",
                        json_string_value(json_object_get(report, "summary")));
     json_decref(report);
+    return rc;
+}
+
+/* A file is replaced as a whole; a device or a pipe is written to; a link is followed, never replaced. */
+static int write_out(const char *out, const struct psdk_buf *proof, bool force, prov_error *err)
+{
+    struct stat st;
+    char *real = NULL;
+    int fd, rc;
+    if (stat(out, &st) == 0 && !S_ISREG(st.st_mode)) {
+        fd = psdk_open(out, O_WRONLY | O_NOCTTY, 0, err);
+        rc = fd < 0 ? fd : psdk_write_all(fd, proof->data, proof->len, out, err);
+        psdk_close(&fd);
+        return rc;
+    }
+    if (force)
+        real = realpath(out, NULL);
+    rc = psdk_write_file(real ? real : out, proof->data, proof->len, 0644, !force, err);
+    free(real);
     return rc;
 }
 
@@ -60,7 +81,7 @@ int prov_proof_create(prov_handle *handle, const char *model_id, const char *out
     if (!rc)
         rc = auto_verify(handle, &proof, err);
     if (!rc && out)
-        rc = psdk_write_file(out, proof.data, proof.len, 0644, !force, err);
+        rc = write_out(out, &proof, force != 0, err);
     if (rc == PROV_E_EXISTS)
         psdk_fail(err, rc, "%s: is there already; give another name or --force", out);
     json_decref(transactions);

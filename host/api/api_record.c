@@ -102,14 +102,52 @@ int api_draft_checkpoint(prov_handle *h, const prov_checkpoint *c, struct api_dr
 static int load_validator(prov_handle *h, const char *name, struct pv_key *ret, prov_error *err)
 {
     if (strchr(name, '/') || strchr(name, '.') == name)
-        return pv_key_load_file(ret, name, "validator", NULL, err);
+        return pv_key_load_file(ret, name, "validator", &api_passphrase, err);
     int rc = api_keys_dir(h, err);
-    return rc ? rc : pv_key_load(ret, h->keys_dir, name, NULL, err);
+    return rc ? rc : pv_key_load(ret, h->keys_dir, name, &api_passphrase, err);
+}
+
+/* A checkpoint as `prov history` prints it: 12 digits or more of its id, sealed or still in the journal here. */
+static int resolve_record(prov_handle *h, const char *stream, const char *prefix, char ret[65], prov_error *err)
+{
+    struct pv_ledger *ledger = NULL;
+    struct pv_stream *s = NULL;
+    struct psdk_buf pending = {0};
+    struct pv_reader r;
+    const uint8_t *entry;
+    size_t at = 0, len, n = strlen(prefix);
+    uint8_t id[32];
+    bool found = false;
+    int rc = api_ledger(h, &ledger, err);
+    if (!rc && pv_ledger_has(ledger, stream)) {
+        rc = api_stream(h, stream, &s, err);
+        if (!rc)
+            rc = pv_stream_pending(s, &pending, err);
+    }
+    while (!rc && !found && pv_bundle_next(pending.data, pending.len, &at, &entry, &len) > 0) {
+        psdk_leaf_hash(entry, len, id);
+        psdk_hex(id, 32, ret);
+        found = strncmp(ret, prefix, n) == 0;
+    }
+    psdk_buf_done(&pending);
+    if (rc || found)
+        return rc;
+    rc = api_reader(h, stream, &r, err);
+    if (rc)
+        return rc;
+    uint64_t index;
+    rc = pv_reader_find(&r, prefix, &index, err);
+    if (!rc)
+        rc = pv_reader_leaf(&r, index, id, err);
+    if (!rc)
+        psdk_hex(id, 32, ret);
+    pv_reader_close(&r);
+    return rc;
 }
 
 int api_draft_validation(prov_handle *h, const prov_validation *v, struct api_draft *ret, prov_error *err)
 {
-    char stream[300], model[65], challenge[65];
+    char stream[300], model[65], challenge[65], checkpoint[65];
     struct pv_key key = PV_KEY_INIT;
     const char *model_id = api_model_id(h, v->model_id);
     struct pv_validation_fields f = {.model_id = model_id, .validator_id = v->validator_id, .result_json = v->result_json,
@@ -124,6 +162,11 @@ int api_draft_validation(prov_handle *h, const prov_validation *v, struct api_dr
     if (!rc)
         rc = hash_or_file(v->challenge_hash, &v->challenge_file, v->challenge_file ? 1 : 0, "challenge_hash", challenge,
                           &f.challenge_hash, err);
+    size_t digits = v->checkpoint_id ? strspn(v->checkpoint_id, "0123456789abcdef") : 0;
+    if (!rc && digits >= 12 && digits < 64 && !v->checkpoint_id[digits]) {
+        rc = resolve_record(h, stream, v->checkpoint_id, checkpoint, err);
+        f.checkpoint_id = checkpoint;
+    }
     if (!rc && v->validator_key) {
         rc = load_validator(h, v->validator_key, &key, err);
         f.key = &key;

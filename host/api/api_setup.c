@@ -56,7 +56,7 @@ static int write_config(const prov_init_params *p, const char *file, const char 
                   "record:\n"
                   "  batch_size: 10      # records that close a batch\n"
                   "  max_delay: 1s       # or this much time\n"
-                  "  fingerprint_checkpoints: %s\n"
+                  "  fingerprint_checkpoints: %s   # by recorders that can run the model\n"
                   "  # context: [git, libraries]   # add command and host if they may be known\n",
                   chain ? "dev" : "offline", fingerprint ? "true" : "false");
     psdk_buf_addf(&t,
@@ -86,7 +86,7 @@ static int write_config(const prov_init_params *p, const char *file, const char 
 
 static int ensure_key(prov_handle *h, struct pv_key *key, const char *name, prov_error *err)
 {
-    int rc = pv_key_load(key, h->keys_dir, name, NULL, err);
+    int rc = pv_key_load(key, h->keys_dir, name, &api_passphrase, err);
     if (rc != PROV_E_NOT_FOUND)
         return rc;
     rc = pv_key_new(key, name, PV_KEY_ED25519, err);
@@ -210,7 +210,10 @@ static void check_journal(struct doctor *d)
     prov_error err = {0};
     char detail[400];
     if (api_ledger(d->h, &ledger, &err) != PROV_OK) {
-        note(d, "keys", "fail", err.message, "prov init");
+        note(d, "keys", "fail", err.message,
+             err.code != PROV_E_NOT_FOUND       ? "what the message says"
+             : pv_config_file(d->h->config) ? "copy log.key and make a writer key (prov key new writer); see docs/hosts.md"
+                                            : "prov init");
         return;
     }
     note(d, "keys", "ok", d->h->keys_dir, NULL);

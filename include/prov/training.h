@@ -45,7 +45,7 @@ typedef struct prov_validation {
     double confidence_score;   /* 0..1; negative: none */
     const char *challenge_file; /* its SHA-256 is recorded; or NULL */
     const char *challenge_hash; /* or NULL */
-    const char *checkpoint_id; /* of the record that was validated; NULL: none */
+    const char *checkpoint_id; /* id of the record that was validated, 12 digits or more; NULL: none */
     const char *validator_key; /* name of a key file or path: signs the body (Ed25519, or EIP-191 with secp256k1); or NULL */
     const char *actor;
     const char *extra_json;

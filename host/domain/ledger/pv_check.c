@@ -371,6 +371,58 @@ static int check_published(struct pv_reader *r, const uint8_t log_key[32], prov_
     return rc;
 }
 
+static int check_seal_entries(const struct pv_seal *seal, prov_error *err)
+{
+    struct pv_range range = seal->old;
+    const uint8_t *entry;
+    size_t at = 0, len;
+    uint8_t hash[32];
+    while (pv_bundle_next(seal->entries, seal->entries_len, &at, &entry, &len) > 0) {
+        psdk_leaf_hash(entry, len, hash);
+        pv_range_append(&range, hash, NULL, NULL);
+    }
+    pv_range_root(&range, hash);
+    return memcmp(hash, seal->root, 32) == 0 ? PROV_OK : psdk_fail(err, PROV_E_CORRUPT, "its entries do not lead to its root");
+}
+
+/* The head's seal object is read by nobody once its tiles are there; if it is there it must still say the same. */
+static int check_seal(struct pv_reader *r, prov_error *err)
+{
+    struct psdk_buf data = {0}, again = {0}, lines = {0};
+    struct pv_seal seal = {.n_sigs = 0};
+    char key[PV_NAME_MAX + PV_SEAL_NAME];
+    uint8_t root[32];
+    snprintf(key, sizeof key, "%s%s", r->prefix, r->head.seal);
+    int rc = pv_store_get(r->store, key, PSDK_BUF_MAX, &data, NULL, err);
+    if (rc == PROV_E_NOT_FOUND)
+        return PROV_OK;
+    if (!rc)
+        rc = pv_seal_parse(data.data, data.len, r->head.seal, &seal, err);
+    if (!rc)
+        rc = pv_reader_root(r, seal.old.size, root, err);
+    if (!rc) {
+        uint8_t old[32];
+        pv_range_root(&seal.old, old);
+        if (memcmp(old, root, 32) != 0 || seal.size != r->head.tree.size || memcmp(seal.root, r->head.tree.root, 32) != 0)
+            rc = psdk_fail(err, PROV_E_CORRUPT, "%s: is not the seal of the tree head", r->head.seal);
+    }
+    for (uint32_t i = 0; !rc && i < seal.n_sigs; i++) {
+        psdk_buf_clear(&again);
+        psdk_buf_clear(&lines);
+        pv_batch_write(&again, &seal.sigs[i]);
+        rc = pv_reader_signatures(r, seal.sigs[i].index / PV_TILE_WIDTH, &lines, err);
+        if (!rc && !strstr(psdk_buf_str(&lines), psdk_buf_str(&again)))
+            rc = psdk_fail(err, PROV_E_CORRUPT, "%s: carries a signature that does not stand beside the entries", r->head.seal);
+    }
+    if (!rc)
+        rc = check_seal_entries(&seal, err);
+    pv_seal_done(&seal);
+    psdk_buf_done(&data);
+    psdk_buf_done(&again);
+    psdk_buf_done(&lines);
+    return rc ? psdk_wrap(err, "%s", key) : PROV_OK;
+}
+
 int pv_stream_check(struct pv_reader *r, const uint8_t log_key[32],
                     void (*progress)(void *ctx, uint64_t done, uint64_t all), void *ctx, struct pv_checker **ret_checker,
                     prov_error *err)
@@ -389,6 +441,8 @@ int pv_stream_check(struct pv_reader *r, const uint8_t log_key[32],
         rc = psdk_fail(err, PROV_E_CORRUPT, "the entries do not lead to the root of the tree head");
     if (!rc)
         rc = check_published(r, log_key, err);
+    if (!rc)
+        rc = check_seal(r, err);
     if (!rc && pv_frontier_finish(x.edge, &x.files))
         rc = psdk_fail(err, PROV_E_NOMEM, "checking: out of memory");
     if (!rc)

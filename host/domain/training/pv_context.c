@@ -82,19 +82,13 @@ static json_t *gather_git(const char *dir)
 {
     static const char *const head[] = {"rev-parse", "--verify", "HEAD", NULL};
     static const char *const diff[] = {"diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", NULL};
-    static const char *const files[] = {"status", "--porcelain", "--untracked-files=normal", "-z", NULL};
-    uint8_t digest[32], other[32];
+    uint8_t digest[32];
     char line[GIT_LINE] = "", ignored[GIT_LINE] = "", hex[PSDK_SHA256_HEX];
     if (run_git(dir, head, digest, line) <= 0)
         return NULL;
     line[strcspn(line, "\n")] = '\0';
     json_t *git = json_pack("{s:s}", "commit", line);
-    long changed = run_git(dir, diff, digest, ignored), listed = run_git(dir, files, other, ignored);
-    if (changed > 0 || listed > 0) {
-        uint8_t both[64];
-        memcpy(both, digest, 32);
-        memcpy(both + 32, other, 32);
-        psdk_sha256(both, sizeof both, digest);
+    if (run_git(dir, diff, digest, ignored) > 0) { /* tracked files; what is untracked is not the commit's to say */
         psdk_hex(digest, 32, hex);
         json_object_set_new(git, "dirty", json_string(hex));
     }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "psdk_file.h"
+#include "pv_call.h"
 #include "pv_training.h"
 
 #define CHUNK ((size_t)256 << 10) /* stays in the second-level cache between the read and the hash */
@@ -24,7 +25,7 @@ static int hash_one(const char *path, char ret[PSDK_SHA256_HEX], prov_error *err
     if (rc)
         psdk_fail(err, rc, "%s: %s", path, psdk_rc_text(rc));
     if (!rc) {
-        fd = psdk_open(path, O_RDONLY, 0, err);
+        fd = psdk_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, err); /* a pipe must not hold us up */
         rc = fd < 0 ? fd : PROV_OK;
     }
     if (!rc && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)))
@@ -36,6 +37,8 @@ static int hash_one(const char *path, char ret[PSDK_SHA256_HEX], prov_error *err
         rc = psdk_pread_all(fd, chunk, CHUNK, at, &got, path, err);
         psdk_sha256_add(&h, chunk, got);
         at += got;
+        if (!rc && pv_call_cancelled(NULL))
+            rc = psdk_fail(err, PROV_E_CANCELLED, "%s: hashing was cancelled", path);
         if (got < CHUNK)
             break;
     }

@@ -140,6 +140,8 @@ static const char HTML_HEAD[] =
 int pv_proof_show(const char *data, size_t len, bool html, struct psdk_buf *ret, prov_error *err)
 {
     json_t *p = psdk_json_parse(data, len, "proof", err);
+    if (!p && err->code != PROV_E_NOMEM)
+        err->code = PROV_E_CORRUPT;
     if (!p)
         return err->code;
     if (!json_is_array(json_object_get(p, "training_chain")) || !json_is_object(json_object_get(p, "verification_metadata"))) {

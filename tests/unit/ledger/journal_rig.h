@@ -120,6 +120,7 @@ static inline void jrig_look_at(struct jseen *s, const uint8_t *entry, size_t le
     prov_error err = {0};
     char body[128];
     jrig_ok(pv_record_parse((const char *)entry, len, "record", &r, &err), &err);
+    ck_assert_uint_lt(s->count, sizeof s->n / sizeof *s->n);
     bool same = s->count && memcmp(s->writer, r.writer.data, r.writer.len) == 0;
     if (same) {
         ck_assert_uint_eq(r.wseq, last->wseq + 1);

@@ -462,7 +462,8 @@ static void find_files(struct actor *a)
     psdk_hex(store, 32, hex);
     psdk_key_id(a->key.public_key, key);
     for (int k = 0; k < 3; k++)
-        snprintf(a->file[k].path, sizeof a->file[k].path, "%s/journal/%.16s/" STREAM "/%.16s/%s", a->dir, hex, key, names[k]);
+        snprintf(a->file[k].path, sizeof a->file[k].path, "%.160s/journal/%.16s/" STREAM "/%.16s/%s", a->dir, hex,
+                 key, names[k]);
 }
 
 /* A stream that has `before` records of each writer already; each appended one more that is to be sealed. */
