@@ -105,6 +105,11 @@ int api_draft_validation(prov_handle *h, const prov_validation *v, struct api_dr
 int api_draft_raw(prov_handle *h, const char *stream, const char *kind, const char *subject, const char *actor,
                   const char *body_json, struct api_draft *ret, prov_error *err);
 void api_draft_done(struct api_draft *d);
+/* Refuses kinds that have functions of their own: key.*, writer.*, checkpoints, validations. */
+int api_check_raw_kind(const char *kind, prov_error *err);
+/* Records any kind, ours too. */
+int api_record(prov_handle *h, const char *stream, const char *kind, const char *subject, const char *actor,
+               const char *body_json, char ret_id[65], prov_error *err);
 
 /* The passphrase of encrypted keys: PROV_PASSPHRASE of the environment. */
 extern const struct pv_passphrase api_passphrase;

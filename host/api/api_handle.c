@@ -337,9 +337,25 @@ static int load_one_key(prov_handle *h, struct pv_key *key, const char *name, pr
     return rc;
 }
 
+/* Keys are chosen by the store's name, so that name must come from somebody whom the user trusts: a cloned project, or a
+ * folder that calls itself like the user's store, must not get anything signed. */
+static int check_may_sign(prov_handle *h, prov_error *err)
+{
+    const char *file = pv_config_file(h->config);
+    if (file && !pv_config_trusted(h->config))
+        return psdk_fail(err, PROV_E_DENIED, "%s: is a project file that you have not trusted, so nothing is signed for it; read it, then: prov config trust %s",
+                         file, file);
+    if (!pv_config_str(h->config, "origin"))
+        return psdk_fail(err, PROV_E_DENIED, "no configuration says which store this is (`origin`), and what a store calls itself is not enough to sign for it: run `prov init`, or set `origin` to %s in %s/prov.yaml",
+                         h->origin, pv_config_user_dir(h->config) ? pv_config_user_dir(h->config) : "your");
+    return PROV_OK;
+}
+
 static int load_ledger(prov_handle *h, prov_error *err)
 {
     int rc = api_origin(h, err);
+    if (!rc)
+        rc = check_may_sign(h, err);
     if (!rc)
         rc = api_keys_dir(h, err);
     if (!rc)
@@ -418,14 +434,40 @@ const char *api_actor(prov_handle *h, const char *given)
     return actor ? actor : "local";
 }
 
+/* What this host has seen of a stream, before the store is read: the store can then only be ahead of it. */
+static bool seen_before(prov_handle *h, const char *path, struct pv_journal_mark *ret)
+{
+    struct pv_ledger *ledger = NULL;
+    struct pv_stream *s = NULL;
+    struct pv_journal_state state;
+    prov_error ignored = {0};
+    if (api_ledger(h, &ledger, &ignored) != PROV_OK || !pv_ledger_has(ledger, path) ||
+        api_stream(h, path, &s, &ignored) != PROV_OK || pv_stream_state(s, &state, &ignored) != PROV_OK)
+        return false;
+    *ret = state.sealed;
+    return state.sealed.tree_size > 0;
+}
+
 int api_reader(prov_handle *h, const char *path, struct pv_reader *ret, prov_error *err)
 {
     struct pv_store *store = NULL;
+    struct pv_journal_mark mark;
+    uint8_t proof[PV_PROOF_MAX][32];
+    uint32_t n;
+    bool seen = seen_before(h, path, &mark);
     int rc = api_store(h, &store, err);
     if (!rc)
         rc = pv_reader_open(ret, store, path, err);
+    if (rc == PROV_E_NOT_FOUND && seen)
+        return psdk_fail(err, PROV_E_CORRUPT, "%s: the stream had %llu entries and is gone from the store", path,
+                         (unsigned long long)mark.tree_size);
     if (rc == PROV_E_NOT_FOUND)
         return psdk_fail(err, rc, "%s: the store has no such stream (`prov log list` shows those it has)", path);
+    if (!rc && seen) {
+        rc = pv_reader_consistency(ret, mark.tree_size, mark.root, proof, &n, err);
+        if (rc)
+            pv_reader_close(ret);
+    }
     return rc;
 }
 

@@ -188,7 +188,7 @@ static int key_record(prov_handle *h, const char *stream, const char *public_key
     }
     const char *slash = strrchr(stream, '/');
     if (!rc)
-        rc = prov_record_raw(h, stream, kind, slash ? slash + 1 : "store", NULL, psdk_buf_str(&body), id, err);
+        rc = api_record(h, stream, kind, slash ? slash + 1 : "store", NULL, psdk_buf_str(&body), id, err);
     psdk_buf_done(&body);
     return rc ? rc : api_give(json_pack("{s:s}", "id", id), ret_json, err);
 }

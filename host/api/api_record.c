@@ -179,6 +179,17 @@ int api_draft_validation(prov_handle *h, const prov_validation *v, struct api_dr
     return rc;
 }
 
+int api_check_raw_kind(const char *kind, prov_error *err)
+{
+    static const char *const ours[] = {"key.", "writer.", PV_KIND_CHECKPOINT, PV_KIND_VALIDATION};
+    for (size_t i = 0; kind && i < sizeof ours / sizeof *ours; i++) {
+        size_t n = strlen(ours[i]);
+        if (strncmp(kind, ours[i], n) == 0 && (ours[i][n - 1] == '.' || !kind[n]))
+            return psdk_fail(err, PROV_E_INVALID, "kind %s: records of this kind have a function and a command of their own", kind);
+    }
+    return PROV_OK;
+}
+
 int api_draft_raw(prov_handle *h, const char *stream, const char *kind, const char *subject, const char *actor,
                   const char *body_json, struct api_draft *ret, prov_error *err)
 {
@@ -298,10 +309,17 @@ int prov_record_raw(prov_handle *handle, const char *stream, const char *kind, c
                     const char *body_json, char ret_id[65], prov_error *err)
 {
     API_ERR(err);
+    int rc = api_check_raw_kind(kind, err);
+    return rc ? rc : api_record(handle, stream, kind, subject, actor, body_json, ret_id, err);
+}
+
+int api_record(prov_handle *h, const char *stream, const char *kind, const char *subject, const char *actor,
+               const char *body_json, char ret_id[65], prov_error *err)
+{
     struct api_draft d;
-    int rc = api_draft_raw(handle, stream, kind, subject, actor, body_json, &d, err);
+    int rc = api_draft_raw(h, stream, kind, subject, actor, body_json, &d, err);
     if (!rc)
-        rc = append_draft(handle, &d, ret_id, err);
+        rc = append_draft(h, &d, ret_id, err);
     api_draft_done(&d);
     return rc;
 }
@@ -315,7 +333,7 @@ int prov_record_many(prov_handle *handle, const char *stream, const char *kind, 
     struct pv_draft *drafts = calloc(n ? (size_t)n : 1, sizeof *drafts);
     uint8_t(*ids)[32] = calloc(n ? (size_t)n : 1, sizeof *ids);
     size_t made = 0;
-    int rc = d && drafts && ids ? PROV_OK : psdk_fail(err, PROV_E_NOMEM, "out of memory");
+    int rc = d && drafts && ids ? api_check_raw_kind(kind, err) : psdk_fail(err, PROV_E_NOMEM, "out of memory");
     for (; !rc && made < n; made++) {
         rc = api_draft_raw(handle, stream, kind, subject, NULL, bodies_json[made], &d[made], err);
         drafts[made] = (struct pv_draft){d[made].kind, d[made].subject, d[made].actor, psdk_buf_str(&d[made].body),
@@ -357,6 +375,7 @@ int prov_flush(prov_handle *handle, char **ret_json, prov_error *err)
     struct flush f = {handle, json_array()};
     json_t *done = json_array();
     json_int_t total = 0;
+    prov_error first = {0};
     int rc = api_ledger(handle, &ledger, err);
     if (!rc)
         rc = pv_ledger_pending(ledger, note_pending, &f, err);
@@ -364,13 +383,20 @@ int prov_flush(prov_handle *handle, char **ret_json, prov_error *err)
         const char *path = json_string_value(json_array_get(f.paths, i));
         struct pv_stream *s = NULL;
         struct pv_seal_report report = {0};
-        rc = api_stream(handle, path, &s, err);
-        if (!rc)
-            rc = api_seal(handle, s, &report, err);
-        if (!rc)
+        prov_error one = {0};
+        int code = api_stream(handle, path, &s, &one);
+        if (!code)
+            code = api_seal(handle, s, &report, &one);
+        if (!code)
             json_array_append_new(done, json_pack("{s:s,s:I,s:I}", "stream", path, "records", (json_int_t)report.records,
                                                   "tree_size", (json_int_t)report.tree_size));
+        else if (!first.code) /* one stream that fails does not keep the others waiting */
+            first = one;
         total += (json_int_t)report.records;
+    }
+    if (!rc && first.code) {
+        *err = first;
+        rc = first.code;
     }
     atomic_store(&handle->unsealed, 0);
     json_decref(f.paths);

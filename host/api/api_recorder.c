@@ -423,6 +423,8 @@ int prov_recorder_raw(prov_recorder *recorder, const char *stream, const char *k
     char prefix[PV_NAME_MAX];
     int rc = stream && kind && subject && body_json ? PROV_OK : psdk_fail(err, PROV_E_INVALID, "stream, kind, subject and body are needed");
     if (!rc)
+        rc = api_check_raw_kind(kind, err);
+    if (!rc)
         rc = pv_stream_prefix(stream, prefix, sizeof prefix, err);
     if (!rc)
         rc = pv_id_check("subject", subject, err);

@@ -246,6 +246,37 @@ static void check_store(struct doctor *d)
         note(d, "store", "ok", pv_store_name(store), NULL);
 }
 
+/* The head of every stream: readable, signed, and not behind what this host has seen. */
+static void check_streams(struct doctor *d)
+{
+    char *text = NULL, detail[600] = "";
+    prov_error err = {0};
+    size_t bad = 0, i;
+    json_t *one;
+    if (prov_log_list(d->h, &text, &err) != PROV_OK)
+        return; /* the store's own check has said why */
+    json_t *list = psdk_json_parse(text, strlen(text), "streams", &err);
+    prov_free(text);
+    json_array_foreach(list, i, one)
+    {
+        struct pv_reader r;
+        uint8_t key[32];
+        const char *path = json_string_value(json_object_get(one, "stream"));
+        int rc = api_reader(d->h, path, &r, &err);
+        if (!rc) {
+            rc = api_signer(d->h, &r, key, &err);
+            pv_reader_close(&r);
+        }
+        if (rc && !bad++)
+            snprintf(detail, sizeof detail, "%.150s: %.440s", path, err.message);
+    }
+    if (bad)
+        note(d, "streams", "fail", detail, "prov log verify tells what is wrong; bring the store back from where it is whole");
+    else
+        note(d, "streams", "ok", "every head is signed and as far as this host has seen", NULL);
+    json_decref(list);
+}
+
 static void check_chain(struct doctor *d, const char *network)
 {
     struct api_spec s = {0};
@@ -283,6 +314,7 @@ int prov_doctor(prov_handle *handle, const char *network, char **ret_json, prov_
     else
         note(&d, "origin", "ok", handle->origin, NULL);
     check_store(&d);
+    check_streams(&d);
     check_chain(&d, network);
     if (handle->trust.n_keys == 0)
         note(&d, "trust", "warn", "no log key is trusted: verifications end with 'signer unknown'",

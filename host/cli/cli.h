@@ -92,8 +92,11 @@ struct cli {
     size_t n_operands;
     bool stdin_used;
     bool failed; /* an error was printed: what was written to --output is thrown away */
-    FILE *out;
+    FILE *out;                 /* stdout itself only until cli_out_open */
+    int out_fd, out_errnum;    /* of out; errno of the first write that failed, else 0 */
     char *out_path, *out_temp; /* of --output; NULL: stdout */
+    char kept[128];            /* what stays done when the output fails: "the record ID is kept" */
+    char *skipped;             /* why the project's configuration is not used; NULL: it is */
     bool color;                /* of out */
     bool color_err;
     prov_handle *handle;
@@ -122,6 +125,11 @@ const char *cli_suggest(const char *word, const char *const *names);
 /* Opens the configuration with the global options; cli->handle is closed by main. main.c */
 int cli_open(struct cli *cli);
 int cli_open_with(struct cli *cli, const prov_open_params *params);
+/* For commands that neither record nor use keys: a project's file that cannot be used (nobody trusts it, say) is left
+ * out with a warning, and cli->skipped says why. */
+int cli_open_anyway(struct cli *cli);
+/* prov.yaml in the working directory or above it, on the heap; NULL: none. cmd_config.c */
+char *cli_project_file(void);
 /* The model of --model-id, else of the configuration, which is open, into room. */
 const char *cli_model_id(struct cli *cli, char *room, size_t cap);
 /* 0, or the number of the signal that asked to end. */
@@ -133,7 +141,8 @@ bool cli_seal(struct cli *cli, char **ret_json);
 /* ---- output (cli_out.c, cli_error.c, cli_read.c)
  * ---------------------------------------------------------------------- */
 
-int cli_out_open(struct cli *cli);
+/* path NULL or "-": stdout. */
+int cli_out_open(struct cli *cli, const char *path);
 /* Flushes and closes; a full disk is a failure. keep: else the file of --output is removed. */
 int cli_out_close(struct cli *cli, bool keep);
 
@@ -150,6 +159,8 @@ int cli_no_memory(struct cli *cli);
 
 /* Writes text with control characters and broken UTF-8 made harmless; cells: code points written. */
 size_t cli_put(FILE *out, const char *text);
+/* Whether text is UTF-8, control characters included. */
+bool cli_is_utf8(const char *text);
 /* text as valid UTF-8 on the heap; NULL: out of memory. */
 char *cli_clean(const char *text);
 /* "\033[1m" and the like, or "" when colours are off. style: 'b'old, 'd'im, 'r'ed, 'g'reen, 'y'ellow, 0 end. */
@@ -210,6 +221,8 @@ char *cli_read(struct cli *cli, const char *path, size_t max_bytes, size_t *ret_
 
 /* Help of the program, of a noun or of a command, whatever is not NULL. */
 void cli_help_print(FILE *out, bool color, const char *noun, const struct cli_command *command);
+/* The same as a JSON document of `prov help`. */
+int cli_help_json(struct cli *cli, const char *noun, const struct cli_command *command);
 /* One line that shows how a command is called: "prov log prove [options] ID". */
 void cli_usage_line(FILE *out, const struct cli_command *command);
 /* "-o, --output FILE" into room. */

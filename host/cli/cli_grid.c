@@ -28,7 +28,7 @@ void cli_table_init(struct cli_table *table, struct cli *cli, const char *const 
 static size_t screen_width(const struct cli *cli)
 {
     struct winsize size;
-    return cli->out == stdout && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+    return !cli->out_path && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
                    size.ws_col > 20
                ? size.ws_col
                : 0;

@@ -117,6 +117,21 @@ static void help_noun(FILE *out, bool color, const struct cli_noun *noun)
     fprintf(out, "\n'prov help %s VERB' tells more about a command.\n", noun->name);
 }
 
+int cli_help_json(struct cli *cli, const char *noun, const struct cli_command *command)
+{
+    char *page = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&page, &size);
+    if (!memory)
+        return cli_no_memory(cli);
+    cli_help_print(memory, false, noun, command);
+    fclose(memory);
+    cli->command = cli_command_find("help", NULL); /* whose document this is */
+    int rc = cli_emit_json(cli, json_pack("{s:s}", "help", page));
+    free(page);
+    return rc;
+}
+
 void cli_help_print(FILE *out, bool color, const char *noun_name, const struct cli_command *c)
 {
     const struct cli_noun *noun = noun_name ? cli_noun_find(noun_name) : NULL;

@@ -46,10 +46,12 @@ static size_t distance(const char *a, const char *b)
 const char *cli_suggest(const char *word, const char *const *names)
 {
     const char *best = NULL;
-    size_t len = strlen(word), least = len / 3 + 2;
+    size_t len = strlen(word), least = len < 7 ? 2 : (len + 1) / 4 + 1; /* one edit in four letters */
     for (; *names; names++) {
         size_t d = distance(word, *names);
-        if (len >= 3 && (strncmp(*names, word, len) == 0 || strncmp(word, *names, strlen(*names)) == 0) && d > 1)
+        size_t all = strlen(*names);
+        bool longer = len > all && len - all <= 2 && strncmp(word, *names, all) == 0;
+        if (len >= 3 && (strncmp(*names, word, len) == 0 || longer) && d > 1)
             d = 1;
         if (d < least && d < strlen(*names)) {
             least = d;
@@ -70,10 +72,14 @@ static int unknown_noun(struct cli *cli, const char *word)
     const char *near = cli_suggest(word, names);
     if (near)
         return cli_usage(cli, "unknown command '%s'; did you mean 'prov %s'?", word, near);
-    /* A verb without its noun? */
+    /* A verb without its noun? Not when several have it, nor "import", which elsewhere brings records in. */
+    const struct cli_command *found = NULL;
+    size_t n_found = 0;
     for (const struct cli_command *row = cli_commands; row->noun; row++)
-        if (row->verb && strcmp(row->verb, word) == 0)
-            return cli_usage(cli, "unknown command '%s'; did you mean 'prov %s %s'?", word, row->noun, word);
+        if (row->verb && strcmp(row->verb, word) == 0 && n_found++ == 0)
+            found = row;
+    if (n_found == 1 && strcmp(word, "import") != 0)
+        return cli_usage(cli, "unknown command '%s'; did you mean 'prov %s %s'?", word, found->noun, word);
     return cli_usage(cli, "unknown command '%s'", word);
 }
 
@@ -187,8 +193,16 @@ static int take_global(struct cli *cli, const struct cli_option *option, const c
     return CLI_OK;
 }
 
+/* Names of files are bytes; everything else is text. */
+static bool names_file(const char *arg)
+{
+    return arg && (strstr(arg, "FILE") || strstr(arg, "DIR"));
+}
+
 static int take(struct cli *cli, const struct cli_option *option, const char *value)
 {
+    if (value && !names_file(option->arg) && !cli_is_utf8(value))
+        return cli_usage(cli, "--%s: the value is not UTF-8", option->name);
     for (const struct cli_option *o = cli_globals; o->name; o++)
         if (o == option)
             return take_global(cli, option, value);
@@ -238,6 +252,9 @@ static int check_operands(struct cli *cli)
                                                                            : strchr(c->operands, ' ') + 1);
     if (c->max_operands >= 0 && cli->n_operands > (size_t)c->max_operands)
         return cli_usage(cli, "'%s' is one word too many", cli->operands[c->max_operands]);
+    for (size_t i = 0; i < cli->n_operands && !names_file(c->operands); i++)
+        if (!cli_is_utf8(cli->operands[i]))
+            return cli_usage(cli, "'%s' is not UTF-8", cli->operands[i]);
     return CLI_OK;
 }
 
@@ -269,6 +286,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
     if (argc == 0)
         return cli->help ? CLI_OK : cli_usage(cli, "which command? 'prov demo' shows what this is about");
     const char *noun = argv[0], *verb = NULL;
+    if (!cli_is_utf8(noun))
+        return cli_usage(cli, "the command '%s' is not UTF-8", noun);
     if (cli_noun_find(noun)) {
         if ((rc = run_getopt(cli, NULL, argc, argv, true, &at)))
             return rc;

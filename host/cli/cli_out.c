@@ -29,16 +29,61 @@ static void forget_file(struct cli *cli)
     cli->out_temp = cli->out_path = NULL;
 }
 
+/* Writes all, or remembers why not: a FILE forgets errno, and a failure in the middle of a page is noticed at its end.
+ */
+static ssize_t write_cookie(void *cookie, const char *data, size_t len)
+{
+    struct cli *cli = cookie;
+    for (size_t done = 0; done < len;) {
+        ssize_t n = cli->out_errnum ? -1 : write(cli->out_fd, data + done, len - done);
+        if (n < 0 && !cli->out_errnum && errno == EINTR && !cli_signalled())
+            continue;
+        if (n < 0) {
+            if (!cli->out_errnum)
+                cli->out_errnum = errno;
+            errno = cli->out_errnum;
+            return 0;
+        }
+        done += (size_t)n;
+    }
+    return (ssize_t)len;
+}
+
+static int close_cookie(void *cookie)
+{
+    struct cli *cli = cookie;
+    if (close(cli->out_fd) == 0 || cli->out_errnum)
+        return 0;
+    cli->out_errnum = errno;
+    return -1;
+}
+
+/* fd is out's now, or closed. */
+static int open_stream(struct cli *cli, int fd)
+{
+    cookie_io_functions_t calls = {.write = write_cookie, .close = close_cookie};
+    cli->out_fd = fd;
+    FILE *out = fopencookie(cli, "w", calls);
+    if (!out) {
+        close(fd);
+        return cli_no_memory(cli);
+    }
+    if (isatty(fd))
+        setvbuf(out, NULL, _IOLBF, 0);
+    cli->out = out;
+    return CLI_OK;
+}
+
 /* A regular file is written beside its place and moved there at the end; a device or a pipe is written at once. */
-int cli_out_open(struct cli *cli)
+int cli_out_open(struct cli *cli, const char *path)
 {
     struct stat info;
-    if (!cli->output || strcmp(cli->output, "-") == 0)
-        return CLI_OK;
-    bool there = stat(cli->output, &info) == 0;
+    if (!path || strcmp(path, "-") == 0)
+        return open_stream(cli, STDOUT_FILENO);
+    bool there = stat(path, &info) == 0;
     if (there && S_ISDIR(info.st_mode))
-        return cli_error(cli, PROV_E_INVALID, "--output %s: is a folder", cli->output);
-    cli->out_path = there ? realpath(cli->output, NULL) : strdup(cli->output);
+        return cli_error(cli, PROV_E_INVALID, "--output %s: is a folder", path);
+    cli->out_path = there ? realpath(path, NULL) : strdup(path);
     if (!cli->out_path)
         return cli_no_memory(cli);
     bool direct = there && !S_ISREG(info.st_mode);
@@ -49,50 +94,46 @@ int cli_out_open(struct cli *cli)
     }
     int fd = open(direct ? cli->out_path : cli->out_temp,
                   O_WRONLY | O_CLOEXEC | O_NOCTTY | (direct ? 0 : O_CREAT | O_EXCL), 0666);
-    FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (!out) {
+    if (fd < 0) {
         int saved = errno;
-        if (fd >= 0)
-            close(fd);
         forget_file(cli);
-        return cli_error(cli, code_of(saved), "--output %s: cannot be written: %s", cli->output, strerror(saved));
+        return cli_error(cli, code_of(saved), "--output %s: cannot be written: %s", path, strerror(saved));
     }
-    cli->out = out;
-    return CLI_OK;
+    int rc = open_stream(cli, fd);
+    if (rc && cli->out_temp)
+        unlink(cli->out_temp);
+    if (rc)
+        forget_file(cli);
+    return rc;
 }
 
 static int write_failed(struct cli *cli, int errnum)
 {
     if (errnum == EPIPE)
         return 128 + 13; /* the reader has gone, as in `prov history | head` */
-    return cli_error(cli, code_of(errnum), "%s: cannot write: %s", cli->out_path ? cli->output : "stdout",
-                     strerror(errnum));
+    return cli_error(cli, code_of(errnum), "%s: cannot write: %s%s%s", cli->out_path ? cli->output : "stdout",
+                     strerror(errnum), *cli->kept ? "; " : "", cli->kept);
 }
 
 int cli_out_close(struct cli *cli, bool keep)
 {
     FILE *out = cli->out;
     int rc = CLI_OK;
-    errno = 0;
     bool bad = fflush(out) != 0 || ferror(out);
-    int saved = errno;
-    if (out != stdout && cli->out_temp && !bad && keep && fsync(fileno(out)) != 0) {
+    if (cli->out_temp && !bad && keep && fsync(cli->out_fd) != 0) {
         bad = true;
-        saved = errno;
+        cli->out_errnum = errno;
     }
     cli->out = NULL;
-    if (fclose(out) != 0 && !bad) {
-        bad = true;
-        saved = errno;
-    }
+    bad |= fclose(out) != 0 || cli->out_errnum;
     if (!bad && keep && cli->out_temp && rename(cli->out_temp, cli->out_path) != 0) {
         bad = true;
-        saved = errno;
+        cli->out_errnum = errno;
     }
     if (cli->out_temp && (bad || !keep))
         unlink(cli->out_temp);
     if (bad)
-        rc = write_failed(cli, saved ? saved : EIO);
+        rc = write_failed(cli, cli->out_errnum ? cli->out_errnum : EIO);
     forget_file(cli);
     return rc;
 }

@@ -170,10 +170,10 @@ const struct cli_command cli_commands[] = {
      EXAMPLES({"prov proof create -o proof.json", "to a file"},
               {"prov proof create --model-id iris >proof.json", "to stdout"}),
      cli_run_proof_create},
-    {"proof", "verify", "FILE", 1, 1, 0, "check a proof of training, offline",
+    {"proof", "verify", "[FILE]", 0, 1, 0, "check a proof of training, offline",
      "Exit 0: intact, and signed by a key that you trust (trust.keys of the configuration, or --trust). Exit 3: "
      "changed in any byte, or signed by an unknown key. Exit 4: there is no such file. FILE may be - for stdin.",
-     NULL,
+     OPTIONS({"proof", 0, 0, "FILE", "the proof to check, in place of the operand"}),
      EXAMPLES({"prov proof verify proof.json", "with the keys of the configuration"},
               {"prov proof verify proof.json --trust \"$(cat their-log.key)\"", "with a key that they gave you"},
               {"prov proof verify proof.json --allow-unknown", "only whether it is intact"}),

@@ -27,24 +27,43 @@ const char *cli_style(bool color, char style)
     }
 }
 
-/* Length of the well-formed UTF-8 sequence at text that a terminal may have, 0 when it is none. */
-static size_t sequence(const unsigned char *text)
+/* Length of the well-formed UTF-8 sequence at text, 0 when it is none. */
+static size_t unicode(const unsigned char *text)
 {
     unsigned c = text[0];
     size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
     for (size_t i = 1; i < n; i++)
         if ((text[i] & 0xc0) != 0x80)
             return 0;
-    if (n == 1 && (c < 0x20 || c == 0x7f))
-        return 0;
-    bool c1 = c == 0xc2 && text[1] < 0xa0;
     bool overlong = (c == 0xe0 && text[1] < 0xa0) || (c == 0xf0 && text[1] < 0x90);
     bool surrogate = c == 0xed && text[1] >= 0xa0, beyond = c == 0xf4 && text[1] >= 0x90;
+    return overlong || surrogate || beyond ? 0 : n;
+}
+
+/* The same for what a terminal may have. */
+static size_t sequence(const unsigned char *text)
+{
+    unsigned c = text[0];
+    size_t n = unicode(text);
+    if (n == 0 || (n == 1 && (c < 0x20 || c == 0x7f)))
+        return 0;
+    bool c1 = c == 0xc2 && text[1] < 0xa0;
     /* Marks that reverse or hide text: U+200E..200F, U+202A..202E, U+2066..2069 */
     bool marks = c == 0xe2 &&
                  ((text[1] == 0x80 && (text[2] == 0x8e || text[2] == 0x8f || (text[2] >= 0xaa && text[2] <= 0xae))) ||
                   (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9));
-    return c1 || overlong || surrogate || beyond || marks ? 0 : n;
+    return c1 || marks ? 0 : n;
+}
+
+bool cli_is_utf8(const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at;) {
+        size_t n = at[0] < 0x80 ? 1 : unicode(at);
+        if (!n)
+            return false;
+        at += n;
+    }
+    return true;
 }
 
 size_t cli_put(FILE *out, const char *text)

@@ -91,7 +91,7 @@ int cli_run_config_show(struct cli *cli)
     char *text = NULL;
     bool origins = cli_has(cli, "origin");
     prov_error err = {0};
-    int rc = cli_open(cli);
+    int rc = cli_open_anyway(cli);
     if (rc)
         return rc;
     rc = prov_config_show(cli->handle, origins, &text, &err);
@@ -114,8 +114,7 @@ int cli_run_config_show(struct cli *cli)
     return rc;
 }
 
-/* prov.yaml in the working directory or above it, on the heap; NULL: none. */
-static char *find_upward(void)
+char *cli_project_file(void)
 {
     char *dir = getcwd(NULL, 0), *file = NULL;
     while (dir) {
@@ -139,7 +138,7 @@ int cli_run_config_trust(struct cli *cli)
     char *text = NULL, room[512];
     prov_error err = {0};
     const char *given = cli->n_operands ? cli->operands[0] : cli->config;
-    char *file = given ? strdup(given) : find_upward();
+    char *file = given ? strdup(given) : cli_project_file();
     if (!file)
         return cli_error(cli, PROV_E_NOT_FOUND,
                          "there is no prov.yaml here or in a folder above; name the file, or run 'prov init'");

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,20 @@ static bool own_environment(const struct demo *demo)
     return true;
 }
 
+/* Whether something is there that is no empty folder. */
+static bool is_used(const char *path)
+{
+    struct stat info;
+    DIR *folder = opendir(path);
+    if (!folder)
+        return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+    size_t n = 0;
+    while (n <= 2 && readdir(folder))
+        n++; /* "." and ".." are two */
+    closedir(folder);
+    return n > 2;
+}
+
 static int make_dir(struct demo *demo)
 {
     const char *given = cli_get(demo->cli, "dir"), *tmp = getenv("TMPDIR");
@@ -75,6 +90,9 @@ static int make_dir(struct demo *demo)
     if (given && !*given)
         return cli_usage(demo->cli, "--dir is empty");
     if (given) {
+        if (is_used(given))
+            return cli_error(demo->cli, PROV_E_EXISTS,
+                             "--dir %s: is not an empty folder; the demo wants one that is new or empty", given);
         if (mkdir(given, 0777) != 0 && errno != EEXIST)
             return cli_error(demo->cli,
                              errno == ENOENT                     ? PROV_E_NOT_FOUND

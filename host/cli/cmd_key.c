@@ -237,6 +237,7 @@ static int change_writer(struct cli *cli, bool revoke)
     if (rc)
         return cli_fail(cli, rc, &err);
     json_t *doc = json_loads(text, 0, NULL);
+    snprintf(cli->kept, sizeof cli->kept, "the record %.64s is kept", cli_member(doc, "id", room, sizeof room));
     if (!cli->json) {
         fprintf(cli->out, "%s\n", cli_member(doc, "id", room, sizeof room));
         fflush(cli->out);

@@ -14,6 +14,7 @@
 static int finish(struct cli *cli, const char *id)
 {
     char model[160];
+    snprintf(cli->kept, sizeof cli->kept, "the record %s is kept", id);
     if (!cli->json)
         fprintf(cli->out, "%s\n", id);
     fflush(cli->out);

@@ -114,17 +114,51 @@ int cli_open_with(struct cli *cli, const prov_open_params *params)
     return CLI_OK;
 }
 
-int cli_open(struct cli *cli)
+static int open_here(struct cli *cli, uint32_t flags, prov_error *err)
 {
     prov_setting settings[] = {{"chain.network", cli->network, "--network"}};
     prov_open_params params = {.struct_size = sizeof params,
+                               .flags = flags,
                                .config_file = cli->config,
                                .store_url = cli->store,
                                .settings = settings,
                                .n_settings = cli->network ? 1 : 0,
                                .trust = cli->trust,
                                .n_trust = cli->n_trust};
-    return cli_open_with(cli, &params);
+    int rc = prov_open(&params, &cli->handle, err);
+    if (!rc)
+        atomic_store(&running, cli->handle);
+    return rc;
+}
+
+int cli_open(struct cli *cli)
+{
+    prov_error err = {0};
+    int rc = open_here(cli, 0, &err);
+    return rc ? cli_fail(cli, rc, &err) : CLI_OK;
+}
+
+/* A file that somebody named is meant; one that was found came with a clone, perhaps. */
+static bool project_was_found(const struct cli *cli)
+{
+    const char *named = getenv("PROV_CONFIG");
+    if (cli->config || (named && *named))
+        return false;
+    char *file = cli_project_file();
+    free(file);
+    return file != NULL;
+}
+
+int cli_open_anyway(struct cli *cli)
+{
+    prov_error err = {0}, again = {0};
+    int rc = open_here(cli, 0, &err);
+    if (rc != PROV_E_CONFIG || !project_was_found(cli) || open_here(cli, PROV_OPEN_NO_PROJECT, &again) != PROV_OK)
+        return rc ? cli_fail(cli, rc, &err) : CLI_OK;
+    if (!(cli->skipped = strdup(err.message)))
+        return cli_no_memory(cli);
+    cli_warn(cli, "%s; going on without the project's configuration", err.message);
+    return CLI_OK;
 }
 
 const char *cli_model_id(struct cli *cli, char *room, size_t cap)
@@ -170,6 +204,8 @@ static bool wants_color(const struct cli *cli, int fd)
 static int show_help(struct cli *cli)
 {
     const char *noun = cli->command ? cli->command->noun : cli->n_operands ? cli->operands[0] : NULL;
+    if (cli->json)
+        return cli_help_json(cli, noun, cli->command);
     cli_help_print(cli->out, cli->color, noun, cli->command);
     return CLI_OK;
 }
@@ -177,10 +213,10 @@ static int show_help(struct cli *cli)
 static int run(struct cli *cli)
 {
     bool own = cli->command && (cli->command->flags & CLI_OWN_OUTPUT) && !cli->help;
-    int rc = own ? CLI_OK : cli_out_open(cli);
+    int rc = cli_out_open(cli, own ? NULL : cli->output);
     if (rc)
         return rc;
-    cli->color = cli->out == stdout && wants_color(cli, STDOUT_FILENO);
+    cli->color = !cli->out_path && wants_color(cli, STDOUT_FILENO);
     rc = cli->help || !cli->command ? show_help(cli) : cli->command->run(cli);
     int closed = cli_out_close(cli, !cli->failed && !signalled);
     return rc ? rc : closed;
@@ -201,6 +237,7 @@ int main(int argc, char **argv)
     atomic_store(&running, NULL);
     prov_close(cli.handle);
     prov_log_set(NULL, NULL, 0);
+    free(cli.skipped);
     cli_parse_done(&cli);
     return signalled ? 128 + signalled : rc;
 }

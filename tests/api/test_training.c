@@ -378,8 +378,89 @@ START_TEST(a_host_cannot_revoke_the_key_it_writes_with)
 }
 END_TEST
 
+/* Runs "$0" with $1 and $2 in a shell. */
+static void run(const char *script, const char *a, const char *b)
+{
+    char command[900];
+    snprintf(command, sizeof command, "set -- %s %s; %s", a, b, script);
+    ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(a_cloned_project_gets_nothing_signed)
+{
+    struct rig r;
+    prov_error err = {0};
+    prov_handle *h = NULL;
+    char id[65], evil[128], config[160];
+    rig_init(&r);
+    rig_checkpoint(&r, 0, "{}", id);
+    must(prov_flush(r.h, NULL, &err), &err);
+    snprintf(evil, sizeof evil, "%s/evil", r.home);
+    snprintf(config, sizeof config, "%s/prov.yaml", evil);
+    run("cp -r $1 $2", r.project, evil);
+    run("(echo version: 1; grep ^origin $1/prov.yaml) > $2", r.project, config);
+    prov_open_params p = {.struct_size = sizeof p, .config_file = config};
+    must(prov_open(&p, &h, &err), &err);
+    prov_checkpoint c = {.struct_size = sizeof c, .model_hash = H64, .model_id = "iris", .step = -1};
+    ck_assert_int_eq(prov_record_checkpoint(h, &c, id, &err), PROV_E_DENIED);
+    ck_assert_ptr_nonnull(strstr(err.message, "not trusted"));
+    ck_assert_int_eq(prov_proof_create(h, "iris", NULL, 0, NULL, &err), PROV_E_DENIED);
+    prov_close(h);
+    run("rm $1", config, "");
+    prov_open_params none = {.struct_size = sizeof none, .work_dir = evil};
+    must(prov_open(&none, &h, &err), &err); /* the folder's store.json alone says whose it is */
+    ck_assert_int_eq(prov_record_checkpoint(h, &c, id, &err), PROV_E_DENIED);
+    prov_close(h);
+    rig_done(&r);
+}
+END_TEST
+
+START_TEST(a_store_that_was_set_back_is_seen)
+{
+    struct rig r;
+    prov_error err = {0};
+    int32_t verdict = -1;
+    char id[65], data[160], backup[160], *report = NULL;
+    rig_init(&r);
+    snprintf(data, sizeof data, "%s/prov-data", r.project);
+    snprintf(backup, sizeof backup, "%s/backup", r.project);
+    rig_checkpoint(&r, 0, "{}", id);
+    must(prov_flush(r.h, NULL, &err), &err);
+    run("cp -r $1 $2", data, backup);
+    rig_checkpoint(&r, 1, "{}", id);
+    must(prov_flush(r.h, NULL, &err), &err);
+    run("rm -r $1", data, "");
+    run("mv $1 $2", backup, data);
+    prov_close(r.h);
+    rig_open(&r);
+    must(prov_log_verify(r.h, NULL, NULL, NULL, &verdict, &report, &err), &err);
+    ck_assert_int_eq(verdict, PROV_VERDICT_TAMPERED);
+    ck_assert_ptr_nonnull(strstr(report, "rolled back"));
+    prov_free(report);
+    ck_assert_int_eq(prov_proof_create(r.h, NULL, NULL, 0, NULL, &err), PROV_E_CORRUPT);
+    must(prov_doctor(r.h, NULL, &report, &err), &err);
+    ck_assert_ptr_nonnull(strstr(report, "\"ok\":false"));
+    prov_free(report);
+    rig_done(&r);
+}
+END_TEST
+
+START_TEST(kinds_of_our_own_cannot_be_recorded_raw)
+{
+    static const char *const kinds[] = {"key.authorize", "key.revoke", "writer.open", "training.checkpoint", "training.validation"};
+    struct rig r;
+    prov_error err = {0};
+    rig_init(&r);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        ck_assert_int_eq(prov_record_raw(r.h, "models/iris", kinds[i], "iris", NULL, "{}", NULL, &err), PROV_E_INVALID);
+    must(prov_record_raw(r.h, "models/iris", "training.note", "iris", NULL, "{}", NULL, &err), &err);
+    rig_done(&r);
+}
+END_TEST
+
 TEST_MAIN("training", records_are_pending_until_a_flush_and_sealed_after_it, ten_records_close_a_batch_by_themselves,
           bad_input_is_refused_with_its_name, a_failing_store_never_stops_the_caller,
           every_changed_byte_of_the_stored_stream_is_found, the_recorder_keeps_everything_it_accepted,
           a_full_queue_refuses_at_once_and_says_so, threads_and_forked_processes_share_a_handle,
-          init_never_overwrites_and_says_what_it_made, a_host_cannot_revoke_the_key_it_writes_with)
+          init_never_overwrites_and_says_what_it_made, a_cloned_project_gets_nothing_signed,
+          a_store_that_was_set_back_is_seen, kinds_of_our_own_cannot_be_recorded_raw, a_host_cannot_revoke_the_key_it_writes_with)

@@ -136,7 +136,10 @@ static int apply_key_record(struct pv_checker *c, const struct pv_record *r, boo
         return psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: key record of the unknown role '%s'", leaf(c), auth.role);
     psdk_key_id(auth.by, by);
     const struct known_key *signer = find_key(c, by);
-    if (memcmp(auth.by, c->log_key, 32) != 0 && (!signer || signer->revoked))
+    bool by_log = memcmp(auth.by, c->log_key, 32) == 0;
+    if (revoke && !by_log)
+        return psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: only the log key revokes keys, not %s", leaf(c), by);
+    if (!by_log && (!signer || signer->revoked))
         return psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: the key %s was not authorised to change keys", leaf(c), by);
     if (!pv_authorize_verify(&auth, c->origin))
         return psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: the signature of key %s does not verify", leaf(c), by);
@@ -152,9 +155,7 @@ static int apply_key_record(struct pv_checker *c, const struct pv_record *r, boo
         memcpy(key->key, auth.key, 32);
         memcpy(key->id, id, sizeof id);
     }
-    if (key->revoked && !revoke)
-        return psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: the key %s was revoked before", leaf(c), id);
-    key->revoked = revoke;
+    key->revoked = key->revoked || revoke; /* what was revoked stays revoked, whoever authorises it again */
     return PROV_OK;
 }
 
@@ -403,7 +404,7 @@ static int check_seal(struct pv_reader *r, prov_error *err)
     if (!rc) {
         uint8_t old[32];
         pv_range_root(&seal.old, old);
-        if (memcmp(old, root, 32) != 0 || seal.size != r->head.tree.size || memcmp(seal.root, r->head.tree.root, 32) != 0)
+        if (memcmp(old, root, 32) != 0 || strcmp(seal.origin, r->head.tree.origin) != 0 || seal.size != r->head.tree.size || memcmp(seal.root, r->head.tree.root, 32) != 0)
             rc = psdk_fail(err, PROV_E_CORRUPT, "%s: is not the seal of the tree head", r->head.seal);
     }
     for (uint32_t i = 0; !rc && i < seal.n_sigs; i++) {

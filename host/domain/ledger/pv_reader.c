@@ -89,6 +89,18 @@ static int load_overlay(struct pv_reader *r, prov_error *err)
     return rc;
 }
 
+/* A stream that was copied to another place is not the stream of that place. */
+static int check_place(const struct pv_reader *r, prov_error *err)
+{
+    char want[PV_NAME_MAX * 2 + 2];
+    snprintf(want, sizeof want, "%s/%s", r->head.store, r->prefix);
+    want[strlen(want) - 1] = '\0'; /* the prefix ends in a slash; without a prefix the one in between goes */
+    if (strcmp(want, r->head.tree.origin) == 0)
+        return PROV_OK;
+    return psdk_fail(err, PROV_E_CORRUPT, "%shead.json: holds the stream %.200s; at this place %.200s belongs", r->prefix,
+                     r->head.tree.origin, want);
+}
+
 static int load_head(struct pv_reader *r, prov_error *err)
 {
     char keys[2][KEY_MAX];
@@ -107,6 +119,8 @@ static int load_head(struct pv_reader *r, prov_error *err)
         rc = pv_store_get(r->store, key[0], HEAD_MAX, &data[0], &object[0], err);
     if (!rc)
         rc = pv_head_parse(psdk_buf_str(&data[0]), data[0].len, keys[0], &r->head, err);
+    if (!rc)
+        rc = check_place(r, err);
     if (!rc) {
         memcpy(r->etag, object[0].etag, sizeof r->etag);
         memcpy(r->published_etag, object[1].etag, sizeof r->published_etag);

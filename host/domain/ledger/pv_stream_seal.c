@@ -48,7 +48,18 @@ struct own {
     char writer[PV_WRITER_TEXT];
     uint64_t next; /* wseq behind its last one there */
     uint8_t last_id[32];
+    const uint8_t *key; /* that this host writes with */
+    bool revoked;       /* somebody recorded so */
 };
+
+static bool revokes(const struct pv_record *record, const uint8_t key[32])
+{
+    static const char kind[] = "key.revoke";
+    struct pv_authorize auth;
+    prov_error ignored = {0};
+    return record->kind.len == sizeof kind - 1 && memcmp(record->kind.data, kind, sizeof kind - 1) == 0 &&
+           pv_authorize_parse(record, &auth, &ignored) == PROV_OK && memcmp(auth.key, key, 32) == 0;
+}
 
 static int look_in_bundle(struct pv_reader *r, uint64_t b, uint64_t from, struct own *own, prov_error *err)
 {
@@ -62,6 +73,7 @@ static int look_in_bundle(struct pv_reader *r, uint64_t b, uint64_t from, struct
         prov_error ignored = {0};
         if (index < from || pv_record_parse((const char *)entry, len, "entry", &record, &ignored) != PROV_OK)
             continue;
+        own->revoked = own->revoked || revokes(&record, own->key);
         if (record.writer.len == PV_WRITER_TEXT - 1 && memcmp(record.writer.data, own->writer, record.writer.len) == 0 &&
             record.wseq >= own->next) {
             own->next = record.wseq + 1;
@@ -99,11 +111,15 @@ static int find_one(struct pv_stream *s, struct pv_reader *r, struct pv_journal_
 /* The journal may hold records of several writer instances in a row. */
 static int find_own(struct pv_stream *s, struct pv_reader *r, struct pv_journal_mark *mark, prov_error *err)
 {
-    struct own own = {.next = 0};
+    struct own own = {.key = s->ledger->writer_key->public_key};
     bool moved = true;
     int rc = PROV_OK;
     while (!rc && moved)
         rc = find_one(s, r, mark, &own, &moved, err);
+    if (!rc && own.revoked) /* a record behind the revocation would spoil the stream for everyone */
+        rc = psdk_fail(err, PROV_E_DENIED,
+                       "%s: this host's writer key was revoked; nothing more is sealed with it (its records stay in the journal)",
+                       s->origin);
     return rc;
 }
 

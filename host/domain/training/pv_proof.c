@@ -35,14 +35,34 @@ static json_t *element(const struct pv_record *r, uint64_t index, const char *id
     return e;
 }
 
+/* What a proof repeats as fact must have the form that recording demands, also when another program wrote the record. */
+static int check_body(const struct derive *d, const json_t *body, uint64_t index, prov_error *err)
+{
+    const char *model = json_string_value(json_object_get(body, "model_id"));
+    const char *hash = json_string_value(json_object_get(body, "model_hash"));
+    const json_t *confidence = json_object_get(body, "confidence_score");
+    if (!model || strcmp(model, d->source->model_id) != 0)
+        return psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: body.model_id is not %s", (unsigned long long)index,
+                         d->source->model_id);
+    if (!hash || strlen(hash) != 64 || strspn(hash, "0123456789abcdef") != 64)
+        return psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: body.model_hash is not 64 lower-case hex digits",
+                         (unsigned long long)index);
+    if (confidence && (!json_is_number(confidence) || json_number_value(confidence) < 0 || json_number_value(confidence) > 1))
+        return psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: body.confidence_score is not from 0 to 1", (unsigned long long)index);
+    return PROV_OK;
+}
+
 static int add_checkpoint(struct derive *d, const struct pv_record *r, uint64_t index, prov_error *err)
 {
     json_t *body = parse_body(r, index, err);
     const char *hash = json_string_value(json_object_get(body, "model_hash"));
     const json_t *epoch = json_object_get(body, "epoch");
-    if (!body || !hash || !json_is_integer(epoch)) {
+    int rc = body ? check_body(d, body, index, err) : err->code;
+    if (!rc && (!json_is_integer(epoch) || json_integer_value(epoch) < 0))
+        rc = psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: body.epoch is not 0 or more", (unsigned long long)index);
+    if (rc) {
         json_decref(body);
-        return psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: a checkpoint without model_hash or epoch", (unsigned long long)index);
+        return rc;
     }
     char key[32];
     snprintf(key, sizeof key, "%lld", (long long)json_integer_value(epoch));
@@ -64,10 +84,12 @@ static int add_validation(struct derive *d, const struct pv_record *r, uint64_t 
     const char *hash = json_string_value(json_object_get(body, "model_hash"));
     const char *checkpoint = json_string_value(json_object_get(body, "checkpoint_id"));
     const char *validator = json_string_value(json_object_get(body, "validator_id"));
-    if (!body || !hash || !validator) {
+    int rc = body ? check_body(d, body, index, err) : err->code;
+    if (!rc && !validator)
+        rc = psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: a validation without validator_id", (unsigned long long)index);
+    if (rc) {
         json_decref(body);
-        return psdk_fail(err, PROV_E_CORRUPT, "leaf %llu: a validation without model_hash or validator_id",
-                         (unsigned long long)index);
+        return rc;
     }
     json_t *e = element(r, index, "validation_id");
     json_array_append_new(d->validation, e);

@@ -102,6 +102,9 @@ static int read_members(struct verify *v)
         rc = pv_tree_head_parse(&note, &v->tree, err);
     if (!rc && strcmp(v->tree.origin, v->origin) != 0)
         rc = psdk_fail(err, PROV_E_CORRUPT, "proof.tree_head: is of %s, the proof of %s", v->tree.origin, v->origin);
+    size_t n = strlen(v->origin ? v->origin : ""), m = strlen(v->model_id ? v->model_id : "");
+    if (!rc && (n < m + 8 || strcmp(v->origin + n - m, v->model_id) != 0 || memcmp(v->origin + n - m - 8, "/models/", 8) != 0))
+        rc = psdk_fail(err, PROV_E_CORRUPT, "proof.model_id: %.140s is not the model of the stream %.200s", v->model_id, v->origin);
     pv_note_done(&note);
     return rc;
 }
@@ -127,8 +130,9 @@ static int check_signatures(struct verify *v)
     int rc = psdk_json_get_str(v->proof, "proof", "signature_hash", &hash, err);
     if (!rc)
         rc = psdk_json_get_arr(v->proof, "proof", "signatures", &list, err);
-    if (!rc && json_array_size(list) == 0)
-        rc = psdk_fail(err, PROV_E_CORRUPT, "proof.signatures: nobody signed");
+    if (!rc && json_array_size(list) != 1)
+        rc = psdk_fail(err, PROV_E_CORRUPT, "proof.signatures: want the log key's signature and no other, found %zu",
+                       json_array_size(list));
     if (!rc) {
         pv_proof_text(&text, v->origin, hash);
         rc = psdk_buf_check(&text, err);
@@ -344,8 +348,8 @@ static int check_derived(struct verify *v)
                                      .tree = &v->tree, .timestamp = v->timestamp, .transactions = transactions,
                                      .blockchain_enabled = json_is_true(json_object_get(meta, "blockchain_enabled")),
                                      .entries = v->entries, .sigs = v->sigs, .n_sigs = v->n_sigs};
-    if (!json_is_array(transactions))
-        return psdk_fail(&v->err, PROV_E_CORRUPT, "proof.blockchain_transactions: want an array");
+    if (!json_is_array(transactions) || json_array_size(transactions) || source.blockchain_enabled)
+        return psdk_fail(&v->err, PROV_E_CORRUPT, "proof.blockchain_transactions: nothing in the records bears a transaction out");
     json_t *want = pv_proof_derive(&source, &v->err);
     if (!want)
         return v->err.code;
@@ -365,7 +369,7 @@ static int check_models(struct verify *v, char *detail, size_t cap)
 {
     const json_t *list = json_object_get(v->proof, "validation_chain");
     size_t signed_count = 0, known = 0, i;
-    json_t *one;
+    json_t *one, *seen = NULL;
     for (uint64_t e = 0; e < v->tree.size; e++) {
         struct pv_record r;
         int rc = pv_record_parse(v->entries[e].data, v->entries[e].len, "record", &r, &v->err);
@@ -376,6 +380,7 @@ static int check_models(struct verify *v, char *detail, size_t cap)
         if (rc)
             return rc;
     }
+    seen = json_object();
     json_array_foreach((json_t *)(uintptr_t)list, i, one)
     {
         const char *text = json_string_value(json_object_get(one, "record"));
@@ -383,13 +388,21 @@ static int check_models(struct verify *v, char *detail, size_t cap)
         char key[PV_TRUST_NAME] = "";
         bool is_signed = false;
         int rc = pv_validation_check(json_object_get(record, "body"), &is_signed, key, &v->err);
+        const char *signature = json_string_value(json_object_get(json_object_get(record, "body"), "validator_signature"));
+        bool again = is_signed && signature && json_object_get(seen, signature); /* the same statement, recorded twice */
+        if (is_signed && signature)
+            json_object_set_new(seen, signature, json_true());
         json_decref(record);
-        if (rc)
+        if (rc) {
+            json_decref(seen);
             return psdk_wrap(&v->err, "proof.validation_chain[%zu]", i);
+        }
+        is_signed = is_signed && !again;
         signed_count += is_signed;
         for (size_t t = 0; is_signed && v->trust && t < v->trust->n_validators; t++)
             known += strcmp(v->trust->validator[t], key) == 0;
     }
+    json_decref(seen);
     snprintf(detail, cap, "%zu validations, %zu signed by their validator, %zu of these by a validator you trust",
              json_array_size(list), signed_count, known);
     return PROV_OK;

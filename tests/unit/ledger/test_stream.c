@@ -234,7 +234,6 @@ START_TEST(a_revoked_key_fails_for_leaves_after_its_revocation)
     struct rig a, b;
     prov_error err = {0};
     uint8_t seed[32] = {7};
-    struct pv_reader reader;
     rig_init(&a);
     rig_init_at(&b, a.store_dir, seed);
     struct pv_stream *s[2] = {rig_stream(&a, "models/m"), rig_stream(&b, "models/m")};
@@ -245,15 +244,78 @@ START_TEST(a_revoked_key_fails_for_leaves_after_its_revocation)
     revoke_key_of(&a, s[0], &b);
     ck_assert_uint_eq(rig_check(&a, "models/m"), 11);
     rig_ok(rig_append(s[1], 3, 1, &err), &err);
-    rig_ok(pv_stream_seal(s[1], NULL, &err), &err);
-    rig_ok(pv_reader_open(&reader, a.store, "models/m", &err), &err);
-    ck_assert_int_eq(pv_stream_check(&reader, a.log_key.public_key, NULL, NULL, NULL, &err), PROV_E_CORRUPT);
-    ck_assert_msg(strstr(err.message, "leaf 11") && strstr(err.message, "revoked"), "%s", err.message);
-    pv_reader_close(&reader);
+    ck_assert_int_eq(pv_stream_seal(s[1], NULL, &err), PROV_E_DENIED); /* a host that knows keeps from sealing */
+    ck_assert_ptr_nonnull(strstr(err.message, "revoked"));
+    ck_assert_uint_eq(rig_check(&a, "models/m"), 11);
     for (int i = 0; i < 2; i++)
         pv_stream_close(s[i]);
     rig_done(&b);
     rig_done(&a);
+}
+END_TEST
+
+/* What a revoked host's program could write that does not keep from it: the checker refuses the leaf. */
+START_TEST(a_leaf_behind_its_keys_revocation_is_refused)
+{
+    struct rig a, b;
+    prov_error err = {0};
+    struct pv_checker *c = NULL;
+    struct psdk_buf pending = {0};
+    const uint8_t *entry;
+    size_t at = 0, len;
+    int n = 0, rc = PROV_OK;
+    rig_init(&a);
+    rig_init_at(&b, NULL, (const uint8_t[32]){7});
+    struct pv_stream *s[2] = {rig_stream(&b, "models/m"), rig_stream(&a, "models/m")};
+    rig_ok(rig_append(s[0], 0, 1, &err), &err);
+    rig_ok(pv_checker_new(pv_stream_origin(s[0]), a.log_key.public_key, &c, &err), &err);
+    rig_ok(pv_stream_pending(s[0], &pending, &err), &err);
+    for (; pv_bundle_next(pending.data, pending.len, &at, &entry, &len) > 0; n++)
+        rig_ok(pv_checker_entry(c, entry, len, NULL, &err), &err);
+    ck_assert_int_eq(n, 3);
+    struct psdk_buf body = {0}, theirs = {0};
+    rig_ok(pv_authorize_body(&body, pv_stream_origin(s[0]), "revoke", b.writer_key.public_key, &a.log_key, &err), &err);
+    struct pv_draft d = {"key.revoke", "m", "tester", psdk_buf_str(&body), body.len};
+    rig_ok(pv_stream_append(s[1], &d, 1, NULL, &err), &err);
+    rig_ok(pv_stream_pending(s[1], &theirs, &err), &err);
+    for (size_t t = 0; pv_bundle_next(theirs.data, theirs.len, &t, &entry, &len) > 0;)
+        rig_ok(pv_checker_entry(c, entry, len, NULL, &err), &err);
+    rig_ok(rig_append(s[0], 1, 1, &err), &err);
+    psdk_buf_clear(&pending);
+    rig_ok(pv_stream_pending(s[0], &pending, &err), &err);
+    at = 0;
+    for (int i = 0; pv_bundle_next(pending.data, pending.len, &at, &entry, &len) > 0; i++)
+        if (i == n)
+            rc = pv_checker_entry(c, entry, len, NULL, &err);
+    ck_assert_int_eq(rc, PROV_E_CORRUPT);
+    ck_assert_msg(strstr(err.message, "leaf 6") && strstr(err.message, "revoked"), "%s", err.message);
+    psdk_buf_done(&body);
+    psdk_buf_done(&theirs);
+    psdk_buf_done(&pending);
+    pv_checker_free(c);
+    pv_stream_close(s[0]);
+    pv_stream_close(s[1]);
+    rig_done(&b);
+    rig_done(&a);
+}
+END_TEST
+
+START_TEST(a_copied_stream_is_not_the_stream_of_its_new_place)
+{
+    struct rig r;
+    prov_error err = {0};
+    struct pv_reader reader;
+    char command[300];
+    rig_init(&r);
+    struct pv_stream *s = rig_stream(&r, "models/m");
+    rig_ok(rig_append(s, 0, 3, &err), &err);
+    rig_ok(pv_stream_seal(s, NULL, &err), &err);
+    snprintf(command, sizeof command, "cp -r %s/models/m %s/models/n", r.store_dir, r.store_dir);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(pv_reader_open(&reader, r.store, "models/n", &err), PROV_E_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(err.message, "models/n belongs"));
+    pv_stream_close(s);
+    rig_done(&r);
 }
 END_TEST
 
@@ -290,6 +352,8 @@ int main(void)
     tcase_add_test(t, threads_of_two_hosts_race_and_nothing_is_lost);
     tcase_add_test(t, processes_share_a_journal_and_survive_a_kill);
     tcase_add_test(t, a_revoked_key_fails_for_leaves_after_its_revocation);
+    tcase_add_test(t, a_leaf_behind_its_keys_revocation_is_refused);
+    tcase_add_test(t, a_copied_stream_is_not_the_stream_of_its_new_place);
     tcase_add_test(t, a_store_that_vanished_is_not_begun_anew);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
