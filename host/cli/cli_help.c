@@ -98,7 +98,8 @@ static void help_program(FILE *out, bool color)
     put_options(out, color, "Options, anywhere on the line", cli_globals);
     put_title(out, color, "Exit");
     fputs("  0 ok, 1 failed, 2 usage or malformed input, 3 verification negative, 4 not found, 5 configuration or\n"
-          "  plugin, 6 network or pending, 7 conflict, 8 denied, 130 interrupted, 143 terminated\n\n"
+          "  plugin, 6 network or pending, 7 conflict, 8 denied, 130 interrupted, 143 terminated,\n"
+          "  141 who read stdout has gone\n\n"
           "'prov help NOUN VERB' tells more about a command.\n",
           out);
 }

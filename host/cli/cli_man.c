@@ -150,12 +150,13 @@ static void page_of_program(FILE *out)
                                            {"6", "network or pending: try again"},
                                            {"7", "conflict"},
                                            {"8", "denied"},
-                                           {"130, 143", "interrupted, terminated"}};
+                                           {"130, 143", "interrupted, terminated"},
+                                           {"141", "who read stdout has gone"}};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         fprintf(out, ".TP\n.B %s\n%s.\n", codes[i][0], codes[i][1]);
     fputs(".SH ENVIRONMENT\n.TP\n.B NO_COLOR\nNo colours when it is not empty.\n.TP\n.B PROV_LOG\n"
           "error, warn, info or debug: what the library says on stderr.\n.TP\n.B PROV_PASSPHRASE\n"
-          "Passphrase of new and imported keys.\n.SH FILES\n.TP\n.I prov.yaml\n"
+          "Opens encrypted keys; passphrase of new and imported ones.\n.SH FILES\n.TP\n.I prov.yaml\n"
           "The configuration, found upward from the working directory; then the user\\(aqs and /etc/prov/prov.yaml.\n",
           out);
 }

@@ -126,7 +126,7 @@ class BadInput(Case):
         self.prov("config", "trust")
         self.prov("config", "show")
         self.write("prov.yaml", "version: 1\nplugins: {path: [./other]}\n")
-        self.prov("config", "show", code=5)
+        self.prov("config", "check", code=5)
 
     def test_unknown_plugins_and_networks(self):
         self.init()

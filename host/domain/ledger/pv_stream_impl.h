@@ -24,4 +24,15 @@ struct pv_stream {
     struct pv_files partials;    /* names of partial files that the next seal supersedes */
 };
 
+#define STREAM_KEY_MAX (PV_NAME_MAX + PV_TILE_NAME)
+
+/* The object key of a name in the stream's folder. */
+void stream_key(const struct pv_stream *s, const char *name, char ret[STREAM_KEY_MAX]);
+/* Brings s up to the head in the store (making its tiles if nobody did); the mark moves behind own records in the log. */
+int stream_refresh(struct pv_stream *s, struct pv_journal_mark *mark, prov_error *err);
+/* Stores the files of s's head, then its checkpoint. */
+int stream_publish(struct pv_stream *s, const struct pv_files *files, prov_error *err);
+/* Deletes partial files of earlier heads that are not among files. */
+void stream_drop_superseded(struct pv_stream *s, const struct pv_files *files);
+
 #endif
