@@ -56,7 +56,8 @@ int cli_run_markdown(struct cli *cli)
           "| environment | |\n| --- | --- |\n"
           "| `NO_COLOR` | no colours when it is not empty |\n"
           "| `PROV_LOG` | `error`, `warn`, `info` or `debug`: what the library says on stderr |\n"
-          "| `PROV_PASSPHRASE` | opens encrypted keys; passphrase of `prov key new --encrypt` and `prov key import` |\n\n"
+          "| `PROV_PASSPHRASE` | opens encrypted keys; passphrase of `prov key new --encrypt` and `prov key "
+          "import` |\n\n"
           "## Exit codes\n\n"
           "| code | |\n| --- | --- |\n| 0 | ok |\n| 1 | failed |\n| 2 | usage or malformed input |\n"
           "| 3 | verification negative: what is present is not valid, or its signer is unknown |\n| 4 | not found |\n"
@@ -64,10 +65,10 @@ int cli_run_markdown(struct cli *cli)
           "somebody else changed it |\n"
           "| 8 | denied |\n| 130, 143 | interrupted, terminated |\n"
           "| 141 | who read stdout has gone, as in `prov history \\| head`; nothing is said |\n\n"
-          "A record whose store fails is still recorded: exit 0 and a warning. When stdout cannot be written the record is\n"
-          "kept too: exit 1, and the error names it. No failure ends with 0.\n\n"
-          "A project's prov.yaml that cannot be used, as one that you do not trust yet, ends a command with 5. `proof verify`,\n"
-          "`plugin`, `config show` and `doctor` warn and go on without it; `proof show` needs no configuration.\n\n",
+          "A record whose store fails is still recorded: exit 0 and a warning. When stdout cannot be written the record\n"
+          "is kept too: exit 1, and the error names it. No failure ends with 0.\n\n"
+          "A project's prov.yaml that cannot be used, as one that you do not trust yet, ends a command with 5. `proof\n"
+          "verify`, `plugin`, `config show` and `doctor` warn and go on without it; `proof show` needs no configuration.\n\n",
           out);
     for (const struct cli_command *row = NULL; (row = cli_command_next(NULL, row));)
         put_command(out, row);

@@ -46,7 +46,7 @@ static size_t distance(const char *a, const char *b)
 const char *cli_suggest(const char *word, const char *const *names)
 {
     const char *best = NULL;
-    size_t len = strlen(word), least = len < 7 ? 2 : (len + 1) / 4 + 1; /* one edit in four letters */
+    size_t len = strlen(word), least = len < 8 ? 2 : 3; /* one edit, two in a long word */
     for (; *names; names++) {
         size_t d = distance(word, *names);
         size_t all = strlen(*names);

@@ -88,7 +88,7 @@ static void say_skipped(const struct cli *cli, json_t *doc)
             continue;
         json_object_set_new(check, "status", json_string("fail"));
         json_object_set_new(check, "detail", json_string(cli->skipped));
-        json_object_set_new(check, "remedy", json_string("what the message says; the other checks are without this file"));
+        json_object_set_new(check, "remedy", json_string("what it says; the other checks are without this file"));
     }
     json_object_set_new(doc, "ok", json_false());
 }
