@@ -65,10 +65,10 @@ int cli_run_markdown(struct cli *cli)
           "somebody else changed it |\n"
           "| 8 | denied |\n| 130, 143 | interrupted, terminated |\n"
           "| 141 | who read stdout has gone, as in `prov history \\| head`; nothing is said |\n\n"
-          "A record whose store fails is still recorded: exit 0 and a warning. When stdout cannot be written the record\n"
-          "is kept too: exit 1, and the error names it. No failure ends with 0.\n\n"
-          "A project's prov.yaml that cannot be used, as one that you do not trust yet, ends a command with 5. `proof\n"
-          "verify`, `plugin`, `config show` and `doctor` warn and go on without it; `proof show` needs no configuration.\n\n",
+          "A record whose store fails is still recorded: exit 0 and a warning. When stdout cannot be written the\n"
+          "record is kept too: exit 1, and the error names it. No failure ends with 0.\n\n"
+          "A project's prov.yaml that cannot be used, as one that you do not trust yet, ends a command with 5.\n"
+          "`proof verify`, `plugin`, `config show` and `doctor` warn, go on without it; `proof show` reads none.\n\n",
           out);
     for (const struct cli_command *row = NULL; (row = cli_command_next(NULL, row));)
         put_command(out, row);

@@ -58,6 +58,13 @@ bool pv_trust_has(const struct pv_trust *trust, const char *origin, const uint8_
     return false;
 }
 
+/* Whether an origin ends in /models/ and this model. */
+static bool is_stream_of(const char *origin, const char *model_id)
+{
+    size_t n = strlen(origin), m = strlen(model_id);
+    return n >= m + 8 && strcmp(origin + n - m, model_id) == 0 && memcmp(origin + n - m - 8, "/models/", 8) == 0;
+}
+
 /* ---- one proof ---------------------------------------------------------------------------------------------------------- */
 
 struct verify {
@@ -102,9 +109,9 @@ static int read_members(struct verify *v)
         rc = pv_tree_head_parse(&note, &v->tree, err);
     if (!rc && strcmp(v->tree.origin, v->origin) != 0)
         rc = psdk_fail(err, PROV_E_CORRUPT, "proof.tree_head: is of %s, the proof of %s", v->tree.origin, v->origin);
-    size_t n = strlen(v->origin ? v->origin : ""), m = strlen(v->model_id ? v->model_id : "");
-    if (!rc && (n < m + 8 || strcmp(v->origin + n - m, v->model_id) != 0 || memcmp(v->origin + n - m - 8, "/models/", 8) != 0))
-        rc = psdk_fail(err, PROV_E_CORRUPT, "proof.model_id: %.140s is not the model of the stream %.200s", v->model_id, v->origin);
+    if (!rc && !is_stream_of(v->origin, v->model_id))
+        rc = psdk_fail(err, PROV_E_CORRUPT, "proof.model_id: %.140s is not the model of the stream %.200s", v->model_id,
+                       v->origin);
     pv_note_done(&note);
     return rc;
 }
