@@ -1,9 +1,10 @@
-/* api_recorder.c - recording without holding up the caller: a bounded queue and one thread.
+/* api_recorder.c - recording without holding up the caller: a bounded queue and two threads.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * The caller's side copies its arguments into one block and returns; nothing of it touches a disk. The thread turns what
- * waits into records, makes them durable stream by stream with one sync each, and seals when a batch is full or old. */
+ * The caller's side copies its arguments into one block and returns; nothing of it touches a disk. One thread turns what
+ * waits into records and makes them durable, stream by stream, with one sync each. The other seals when a batch is full or
+ * old: a store that hangs or fails holds up neither the caller nor the journal. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,15 +40,17 @@ struct prov_recorder {
     prov_handle *h;
     prov_recorder_params params;
     pid_t pid;
-    pthread_t thread;
+    pthread_t appender, sealer;
+    pthread_mutex_t tell; /* the callback comes from one thread at a time */
     pthread_mutex_t lock;
-    pthread_cond_t work, space, idle;
+    pthread_cond_t work, space, idle, seal;
     struct job *first, **last;
     uint64_t queued_bytes, block_ns;
     uint64_t accepted, durable, refused, failed, sealed; /* records */
     uint64_t seal_wanted, seal_done; /* flushes that asked for a seal */
     prov_error seal_error;
-    bool ending;
+    uint64_t oldest_ns; /* when the first record that is not sealed became durable; 0: none */
+    bool ending, appended_all;
 };
 
 /* ---- copying the arguments ---------------------------------------------------------------------------------------------- */
@@ -144,9 +147,11 @@ static struct job *clone_job(const struct job *from)
 
 static void tell_failed(struct prov_recorder *r, uint64_t count, const prov_error *why)
 {
+    pthread_mutex_lock(&r->tell);
     pv_log(count ? PROV_LOG_ERROR : PROV_LOG_WARN, "recorder: %s", why->message);
     if (r->params.failed)
         r->params.failed(r->params.ctx, count, why);
+    pthread_mutex_unlock(&r->tell);
 }
 
 static int draft_of(struct prov_recorder *r, const struct job *j, struct api_draft *ret, prov_error *err)
@@ -226,34 +231,16 @@ static void append_jobs(struct prov_recorder *r, struct job *jobs)
     free(d);
 }
 
-static void seal_all(struct prov_recorder *r, uint64_t durable)
-{
-    prov_error err = {0};
-    int rc = prov_flush(r->h, NULL, &err);
-    if (!rc && durable > r->sealed)
-        r->sealed = durable;
-    r->seal_error = err;
-    if (rc)
-        tell_failed(r, 0, &err);
-}
-
-static void *run(void *arg)
+static void *run_appender(void *arg)
 {
     struct prov_recorder *r = arg;
-    uint64_t batch = (uint64_t)pv_config_int(r->h->config, "record.batch_size", 10);
-    uint64_t delay = pv_config_duration_ns(r->h->config, "record.max_delay", NS_PER_S);
-    uint64_t oldest = 0; /* when the first record that is not sealed became durable */
     pthread_mutex_lock(&r->lock);
-    for (;;) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        uint64_t wake = (uint64_t)until.tv_sec * NS_PER_S + (uint64_t)until.tv_nsec + delay;
-        until = (struct timespec){(time_t)(wake / NS_PER_S), (long)(wake % NS_PER_S)};
-        if (!r->first && !r->ending && r->seal_wanted == r->seal_done)
-            pthread_cond_timedwait(&r->work, &r->lock, &until);
+    while (r->first || !r->ending) {
+        if (!r->first) {
+            pthread_cond_wait(&r->work, &r->lock);
+            continue;
+        }
         struct job *jobs = r->first;
-        uint64_t seal_wanted = r->seal_wanted;
-        bool ending = r->ending;
         r->first = NULL;
         r->last = &r->first;
         r->queued_bytes = 0;
@@ -261,24 +248,65 @@ static void *run(void *arg)
         pthread_mutex_unlock(&r->lock);
         append_jobs(r, jobs);
         pthread_mutex_lock(&r->lock);
-        uint64_t now = psdk_monotonic_ns(), waiting = r->durable - r->sealed, durable = r->durable;
-        oldest = waiting ? (oldest ? oldest : now) : 0;
+        if (!r->oldest_ns && r->durable > r->sealed)
+            r->oldest_ns = psdk_monotonic_ns();
         pthread_cond_broadcast(&r->idle);
-        if (waiting >= batch || (waiting && now - oldest >= delay) || seal_wanted != r->seal_done || (ending && waiting)) {
-            pthread_mutex_unlock(&r->lock);
-            uint64_t before = r->sealed;
-            seal_all(r, durable);
-            pthread_mutex_lock(&r->lock);
-            oldest = r->sealed > before ? 0 : now;
-            r->seal_done = seal_wanted;
-            pthread_cond_broadcast(&r->idle);
-            if (r->sealed == before && waiting >= batch && !ending) { /* the store fails: do not hammer it */
-                until.tv_sec++;
-                pthread_cond_timedwait(&r->idle, &r->lock, &until);
+        pthread_cond_signal(&r->seal);
+    }
+    r->appended_all = true;
+    pthread_cond_signal(&r->seal);
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+static void wait_seal(struct prov_recorder *r, uint64_t until_ns)
+{
+    struct timespec until = {(time_t)(until_ns / NS_PER_S), (long)(until_ns % NS_PER_S)};
+    pthread_cond_timedwait(&r->seal, &r->lock, &until);
+}
+
+/* One attempt; lock held, but not meanwhile. */
+static bool seal_now(struct prov_recorder *r)
+{
+    uint64_t target = r->durable, wanted = r->seal_wanted;
+    prov_error err = {0};
+    pthread_mutex_unlock(&r->lock);
+    int rc = prov_flush(r->h, NULL, &err);
+    if (rc)
+        tell_failed(r, 0, &err);
+    pthread_mutex_lock(&r->lock);
+    if (!rc && target > r->sealed)
+        r->sealed = target;
+    r->oldest_ns = r->durable > r->sealed ? psdk_monotonic_ns() : 0;
+    r->seal_error = err;
+    r->seal_done = wanted;
+    pthread_cond_broadcast(&r->idle);
+    return rc == PROV_OK;
+}
+
+static void *run_sealer(void *arg)
+{
+    struct prov_recorder *r = arg;
+    uint64_t batch = (uint64_t)pv_config_int(r->h->config, "record.batch_size", 10);
+    uint64_t delay = pv_config_duration_ns(r->h->config, "record.max_delay", NS_PER_S);
+    uint64_t not_before = 0; /* a store that fails is not hammered */
+    pthread_mutex_lock(&r->lock);
+    for (;;) {
+        uint64_t now = psdk_monotonic_ns(), waiting = r->durable - r->sealed;
+        bool full = waiting >= batch || (waiting && now - r->oldest_ns >= delay);
+        bool asked = r->seal_wanted != r->seal_done;
+        if (asked || (r->appended_all && waiting) || (full && now >= not_before)) {
+            bool last = r->appended_all;
+            if (!seal_now(r)) {
+                not_before = psdk_monotonic_ns() + NS_PER_S;
+                if (last)
+                    break; /* the records are safe in the journal */
             }
+            continue;
         }
-        if (ending && !r->first)
+        if (r->appended_all)
             break;
+        wait_seal(r, full ? not_before : now + delay);
     }
     pthread_mutex_unlock(&r->lock);
     return NULL;
@@ -293,6 +321,30 @@ static void init_cond(pthread_cond_t *c)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(c, &attr);
     pthread_condattr_destroy(&attr);
+}
+
+static void end_thread(struct prov_recorder *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->ending = true;
+    pthread_cond_signal(&r->work);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void recorder_free(struct prov_recorder *r)
+{
+    for (struct job *j = r->first; j;) {
+        struct job *next = j->next;
+        free(j);
+        j = next;
+    }
+    pthread_cond_destroy(&r->work);
+    pthread_cond_destroy(&r->space);
+    pthread_cond_destroy(&r->idle);
+    pthread_cond_destroy(&r->seal);
+    pthread_mutex_destroy(&r->tell);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
 }
 
 int prov_recorder_open(prov_handle *handle, const prov_recorder_params *params, prov_recorder **ret, prov_error *err)
@@ -313,13 +365,19 @@ int prov_recorder_open(prov_handle *handle, const prov_recorder_params *params, 
     r->pid = getpid();
     r->last = &r->first;
     pthread_mutex_init(&r->lock, NULL);
+    pthread_mutex_init(&r->tell, NULL);
     init_cond(&r->work);
     init_cond(&r->space);
     init_cond(&r->idle);
-    int e = pthread_create(&r->thread, NULL, run, r);
+    init_cond(&r->seal);
+    int e = pthread_create(&r->appender, NULL, run_appender, r);
+    if (!e && (e = pthread_create(&r->sealer, NULL, run_sealer, r)) != 0) {
+        end_thread(r);
+        pthread_join(r->appender, NULL);
+    }
     if (e) {
-        free(r);
-        return psdk_fail_errno(err, e, "recorder: starting its thread");
+        recorder_free(r);
+        return psdk_fail_errno(err, e, "recorder: starting its threads");
     }
     *ret = r;
     return PROV_OK;
@@ -449,7 +507,7 @@ int prov_recorder_flush(prov_recorder *recorder, int32_t seal, uint64_t timeout_
         e = timeout_ns ? pthread_cond_timedwait(&r->idle, &r->lock, &until) : pthread_cond_wait(&r->idle, &r->lock);
     if (seal && e != ETIMEDOUT) {
         uint64_t mine = ++r->seal_wanted;
-        pthread_cond_signal(&r->work);
+        pthread_cond_signal(&r->seal);
         while (r->seal_done < mine && e != ETIMEDOUT)
             e = timeout_ns ? pthread_cond_timedwait(&r->idle, &r->lock, &until) : pthread_cond_wait(&r->idle, &r->lock);
         if (e != ETIMEDOUT && r->seal_error.code) {
@@ -483,24 +541,13 @@ int prov_recorder_close(prov_recorder *recorder, prov_error *err)
     int rc = PROV_OK;
     if (!r)
         return PROV_OK;
-    if (r->pid == getpid()) {
-        pthread_mutex_lock(&r->lock);
-        r->ending = true;
-        pthread_cond_signal(&r->work);
-        pthread_mutex_unlock(&r->lock);
-        pthread_join(r->thread, NULL);
-        if (r->failed)
-            rc = psdk_fail(err, PROV_E_IO, "recorder: %llu records could not be kept", (unsigned long long)r->failed);
-    }
-    for (struct job *j = r->first; j;) {
-        struct job *next = j->next;
-        free(j);
-        j = next;
-    }
-    pthread_cond_destroy(&r->work);
-    pthread_cond_destroy(&r->space);
-    pthread_cond_destroy(&r->idle);
-    pthread_mutex_destroy(&r->lock);
-    free(r);
+    if (r->pid != getpid()) /* a forked child: the threads are the parent's */
+        return PROV_OK;
+    end_thread(r);
+    pthread_join(r->appender, NULL);
+    pthread_join(r->sealer, NULL);
+    if (r->failed)
+        rc = psdk_fail(err, PROV_E_IO, "recorder: %llu records could not be kept", (unsigned long long)r->failed);
+    recorder_free(r);
     return rc;
 }

@@ -72,12 +72,13 @@ typedef struct prov_recorder_params {
     uint32_t flags;
     uint64_t queue_bytes; /* bodies waiting at most; 0: 16 MiB */
     uint64_t block_ns;    /* how long a full queue may hold the caller up; 0: not at all, the record is refused */
-    /* Called from the recorder's thread for each record that could not be kept (and for seals that failed: then count is 0,
+    /* Called from a thread of the recorder's, one call at a time, for each record that could not be kept (and for seals that failed: then count is 0,
      * the records are safe in the journal). May be NULL. */
     void (*failed)(void *ctx, uint64_t count, const prov_error *why);
     void *ctx;
 } prov_recorder_params;
-/* Starts a thread that makes records durable in groups and seals them by batch_size and max_delay. */
+/* Starts two threads: one makes records durable in groups, one seals them by batch_size and max_delay, so that a store that
+ * hangs holds up neither the caller nor the journal. */
 PROV_API int prov_recorder_open(prov_handle *handle, const prov_recorder_params *params, prov_recorder **ret,
                                 prov_error *err);
 /* Copies the arguments and returns; what is wrong with them is said at once. PROV_E_LIMIT: the queue is full. Files named
