@@ -65,6 +65,8 @@ int api_origin(prov_handle *h, prov_error *err);
 int api_ledger(prov_handle *h, struct pv_ledger **ret, prov_error *err);
 /* A stream for writing, kept open until prov_close. */
 int api_stream(prov_handle *h, const char *path, struct pv_stream **ret, prov_error *err);
+/* The ledger with its store open and known to be ours. */
+int api_ready(prov_handle *h, struct pv_ledger **ret, prov_error *err);
 /* Seals all that waits in a stream; the store may fail, then the records stay in the journal. */
 int api_seal(prov_handle *h, struct pv_stream *stream, struct pv_seal_report *ret, prov_error *err);
 /* The first use of a store writes store.json; later ones check that it is ours. */

@@ -59,12 +59,7 @@ int prov_proof_create(prov_handle *handle, const char *model_id, const char *out
     if (!rc)
         rc = pv_stream_prefix(path, prefix, sizeof prefix, err);
     if (!rc)
-        rc = api_ledger(handle, &ledger, err);
-    if (!rc) {
-        pthread_mutex_lock(&handle->lock);
-        rc = api_store(handle, &ledger->store, err);
-        pthread_mutex_unlock(&handle->lock);
-    }
+        rc = api_ready(handle, &ledger, err);
     if (!rc && pv_ledger_has(ledger, path)) { /* a model without a journal here is not given one */
         rc = api_stream(handle, path, &s, err);
         if (!rc)

@@ -9,8 +9,9 @@
 
 #define CONTEXT_PARTS 8
 
-/* The context of this process, gathered once: a training loop must not pay for it at every step. */
-static const json_t *context_of(prov_handle *h)
+/* The context of this process, gathered once: a training loop must not pay for it at every step. A copy for the caller, since
+ * reference counts of shared values are no good between threads. NULL: none. */
+static json_t *context_of(prov_handle *h)
 {
     pthread_mutex_lock(&h->lock);
     if (!h->context_done) {
@@ -22,8 +23,9 @@ static const json_t *context_of(prov_handle *h)
         h->context = n ? pv_context_gather(pv_config_dir(h->config), parts, n, PROV_VERSION) : NULL;
         h->context_done = true;
     }
+    json_t *copy = json_deep_copy(h->context);
     pthread_mutex_unlock(&h->lock);
-    return h->context;
+    return copy;
 }
 
 void api_draft_done(struct api_draft *d)
@@ -90,8 +92,10 @@ int api_draft_checkpoint(prov_handle *h, const prov_checkpoint *c, struct api_dr
         f.code_digest = code;
     }
     if (!rc) {
-        f.context = context_of(h);
+        json_t *context = context_of(h);
+        f.context = context;
         rc = pv_checkpoint_body(&ret->body, &f, err);
+        json_decref(context);
     }
     if (rc)
         api_draft_done(ret);
@@ -241,22 +245,29 @@ int api_claim_store(prov_handle *h, prov_error *err)
     return rc;
 }
 
-int api_seal(prov_handle *h, struct pv_stream *stream, struct pv_seal_report *ret, prov_error *err)
+int api_ready(prov_handle *h, struct pv_ledger **ret, prov_error *err)
 {
-    struct pv_ledger *ledger = NULL;
     struct pv_store *store = NULL;
-    int rc = api_ledger(h, &ledger, err);
+    int rc = api_ledger(h, ret, err);
     if (!rc)
         rc = api_store(h, &store, err);
     if (rc)
         return rc;
     pthread_mutex_lock(&h->lock);
-    ledger->store = store;
+    if (!h->ledger.store) /* once: sealing threads read it without the lock */
+        h->ledger.store = store;
     if (!h->store_checked) {
         rc = api_claim_store(h, err);
         h->store_checked = !rc;
     }
     pthread_mutex_unlock(&h->lock);
+    return rc;
+}
+
+int api_seal(prov_handle *h, struct pv_stream *stream, struct pv_seal_report *ret, prov_error *err)
+{
+    struct pv_ledger *ledger = NULL;
+    int rc = api_ready(h, &ledger, err);
     return rc ? rc : pv_stream_seal(stream, ret, err);
 }
 
