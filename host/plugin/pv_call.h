@@ -34,7 +34,7 @@ struct pv_call_limits {
     uint64_t cooldown_ns;      /* how long it stays open at first; doubles with each failed trial, up to 32 times */
     uint32_t max_threads;      /* of a provider with PROV_CAP_THREADSAFE */
 };
-#define PV_CALL_TIMEOUT_NS 30000000000ull
+#define PV_CALL_TIMEOUT_NS 60000000000ull
 #define PV_CALL_GRACE_NS 1000000000ull
 #define PV_CALL_FAILURES 5u
 #define PV_CALL_COOLDOWN_NS 10000000000ull

@@ -45,7 +45,7 @@ struct pv_plugin_spec {
     const char *base_dir;  /* PROV_OPT_PATH values count from here */
     const char *state_key; /* names its prov.state/1 folder: [A-Za-z0-9._-]+ */
     const char *sha256;    /* pin, or NULL */
-    uint64_t timeout_ns;   /* of one call; 0: the default (30 s) */
+    uint64_t timeout_ns;   /* of one call; 0: the default (60 s) */
     const struct pv_plugin_option *options;
     size_t n_options;
 };

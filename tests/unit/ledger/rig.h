@@ -41,7 +41,8 @@ static inline void rig_init_at(struct rig *r, const char *store_dir, const uint8
     rig_ok(pv_plugins_new(&config, &r->plugins, &err), &err);
     struct pv_plugin_option options[] = {{"path", r->store_dir, "test"}, {"fsync", "false", "test"}};
     struct pv_plugin_spec spec = {.role = PROV_ROLE_STORAGE, .driver = "storage-local", .where = "test", .base_dir = "/",
-                                  .state_key = "store", .options = options, .n_options = 2};
+                                  .state_key = "store", .timeout_ns = (uint64_t)240 * 1000000000u,
+                                  .options = options, .n_options = 2};
     rig_ok(pv_store_open(r->plugins, &spec, &r->store, &err), &err);
     rig_ok(psdk_ed25519_from_seed(&r->log_key, log_seed, &err), &err);
     rig_ok(psdk_ed25519_new(&r->writer_key, &err), &err);
