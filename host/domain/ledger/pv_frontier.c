@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TILE_BYTES_MAX (PV_TILE_WIDTH * 32u)
 #define BUNDLE_BYTES_MAX ((size_t)PV_TILE_WIDTH * (PV_ENTRY_MAX + 2u))
 
 void pv_files_done(struct pv_files *files)

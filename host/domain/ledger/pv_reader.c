@@ -61,11 +61,10 @@ static int parse_checkpoint(struct pv_reader *r, const struct psdk_buf *data, pr
 }
 
 /* The last seal is committed but not materialised: compute its files in memory. */
-static int load_overlay(struct pv_reader *r, prov_error *err)
+int pv_reader_sealed_edge(struct pv_reader *r, struct pv_frontier *f, struct pv_files *files, prov_error *err)
 {
     struct psdk_buf data = {0};
     struct pv_seal seal = {0};
-    struct pv_frontier f = PV_FRONTIER_EMPTY;
     char key[KEY_MAX];
     uint8_t root[32];
     make_key(r, r->head.seal, key);
@@ -77,15 +76,24 @@ static int load_overlay(struct pv_reader *r, prov_error *err)
         rc = psdk_fail(err, PROV_E_CORRUPT, "%s: does not belong to the head", key);
     if (!rc) {
         pv_range_root(&seal.old, root);
-        rc = pv_frontier_load(&f, r->store, r->prefix, seal.old.size, root, err);
+        rc = pv_frontier_load(f, r->store, r->prefix, seal.old.size, root, err);
     }
     if (!rc)
-        rc = pv_frontier_apply(&f, &seal, &r->overlay, err);
-    if (!rc && pv_frontier_finish(&f, &r->overlay))
+        rc = pv_frontier_apply(f, &seal, files, err);
+    if (!rc && pv_frontier_finish(f, files))
         rc = psdk_fail(err, PROV_E_NOMEM, "%s: out of memory", key);
-    pv_frontier_done(&f);
+    if (rc)
+        pv_frontier_done(f);
     pv_seal_done(&seal);
     psdk_buf_done(&data);
+    return rc;
+}
+
+static int load_overlay(struct pv_reader *r, prov_error *err)
+{
+    struct pv_frontier f = PV_FRONTIER_EMPTY;
+    int rc = pv_reader_sealed_edge(r, &f, &r->overlay, err);
+    pv_frontier_done(&f);
     return rc;
 }
 

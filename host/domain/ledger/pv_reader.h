@@ -30,6 +30,9 @@ int pv_stream_prefix(const char *path, char *ret, size_t cap, prov_error *err);
  * whom to trust). */
 int pv_reader_open(struct pv_reader *r, struct pv_store *store, const char *path, prov_error *err);
 void pv_reader_close(struct pv_reader *r);
+/* The edge of a head whose last seal is not materialised, from its seal object; the files that materialise it go to files.
+ * The caller ends both; f must be empty. */
+int pv_reader_sealed_edge(struct pv_reader *r, struct pv_frontier *f, struct pv_files *files, prov_error *err);
 
 /* Adds entry bundle `index` (PV_TILE_WIDTH entries but in the last) to ret. */
 int pv_reader_bundle(struct pv_reader *r, uint64_t index, struct psdk_buf *ret, prov_error *err);

@@ -8,8 +8,6 @@
 
 #include "pv_stream_impl.h"
 
-#define SEAL_OBJECT_MAX ((size_t)16 << 20)
-
 static int check_signed(const struct pv_stream *s, const struct pv_head *head, prov_error *err)
 {
     struct pv_note note = {0};
@@ -110,28 +108,10 @@ static int adopt(struct pv_stream *s, struct pv_reader *r, prov_error *err)
 {
     struct pv_frontier f = PV_FRONTIER_EMPTY;
     struct pv_files none = {0};
-    int rc;
-    if (r->published == r->head.tree.size) {
-        rc = pv_frontier_load(&f, s->ledger->store, s->prefix, r->head.tree.size, r->head.tree.root, err);
-    } else { /* from what the reader computed */
-        struct psdk_buf data = {0};
-        struct pv_seal seal = {0};
-        uint8_t root[32];
-        char key[STREAM_KEY_MAX];
-        stream_key(s, r->head.seal, key);
-        rc = pv_store_get(s->ledger->store, key, SEAL_OBJECT_MAX, &data, NULL, err);
-        if (!rc)
-            rc = pv_seal_parse(data.data, data.len, key, &seal, err);
-        if (!rc) {
-            pv_range_root(&seal.old, root);
-            rc = pv_frontier_load(&f, s->ledger->store, s->prefix, seal.old.size, root, err);
-        }
-        if (!rc)
-            rc = pv_frontier_apply(&f, &seal, &none, err);
-        pv_seal_done(&seal);
-        psdk_buf_done(&data);
-        pv_files_done(&none);
-    }
+    int rc = r->published == r->head.tree.size
+                 ? pv_frontier_load(&f, s->ledger->store, s->prefix, r->head.tree.size, r->head.tree.root, err)
+                 : pv_reader_sealed_edge(r, &f, &none, err);
+    pv_files_done(&none);
     if (rc)
         return rc;
     pv_frontier_done(&s->frontier);

@@ -12,7 +12,6 @@
 #include <time.h>
 
 #include "psdk_file.h"
-#include "psdk_json.h"
 #include "pv_stream_impl.h"
 
 #define SEAL_RECORDS 65536u
